@@ -1,0 +1,296 @@
+//! Configuration: flags before environment before file before defaults, read once.
+//!
+//! Every variable stands in the table of `settings`, with its default and its meaning; a value
+//! that can't be used is a [`Fault`] that names the variable and says what it should be.
+
+mod settings;
+mod sources;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::db::DatabaseUrl;
+use crate::keyring::{Algorithm, MasterKey};
+use crate::secret::Secret;
+
+pub use settings::{SETTINGS, Setting};
+use sources::Values;
+pub use sources::{Effective, Fault, Source, Sources};
+
+/// Whether mistakes that are fine on a desk are fatal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// Keys are generated, plain HTTP is fine.
+    Development,
+    /// Refuses what should not be in production.
+    Production,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One object a line.
+    Json,
+}
+
+/// What a process runs with.
+#[derive(Debug)]
+pub struct Config {
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// The database.
+    pub database: DatabaseUrl,
+    /// Where migrations go: directly, when the database is behind a pooler.
+    pub migrate: DatabaseUrl,
+    /// Connections.
+    pub pool_size: usize,
+    /// How long a request waits for the database.
+    pub database_timeout: Duration,
+    /// `iss`, unless it follows from the address that is bound.
+    pub issuer: Option<String>,
+    /// Development or production.
+    pub environment: Environment,
+    /// Seals the key ring; a file beside an embedded database when not given.
+    pub master_key: Option<MasterKey>,
+    /// Algorithm of generated token keys.
+    pub algorithm: Algorithm,
+    /// How long a token lives.
+    pub token_ttl: Duration,
+    /// `Access-Control-Allow-Origin`.
+    pub cors_origin: String,
+    /// The shared machine token.
+    pub machine_token: Option<Secret>,
+    /// The first operator's token.
+    pub bootstrap_token: Option<Secret>,
+    /// Who may say for whom a request is made.
+    pub trusted_proxies: Vec<IpNet>,
+    /// A listener of its own for `/metrics`.
+    pub metrics_port: Option<u16>,
+    /// Filter of log lines.
+    pub log_level: String,
+    /// Their form; by the terminal when not given.
+    pub log_format: Option<LogFormat>,
+    /// Every variable as it is in force.
+    pub effective: Vec<Effective>,
+    /// What looks like a mistake but stops nothing.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// Every fault there is, not only the first.
+    pub fn load(sources: &Sources) -> Result<Self, Vec<Fault>> {
+        let mut values = Values::gather(sources);
+        let host = values.get("HOST", "an IP address such as `127.0.0.1`", host);
+        let port = values.get("PORT", "a port, 0 to 65535", parse::<u16>);
+        let database = values.get("DATABASE_URL", DATABASE, parse::<DatabaseUrl>);
+        let migrate = values.optional("DATABASE_MIGRATE_URL", DATABASE, parse::<DatabaseUrl>);
+        let pool_size =
+            values.get("DATABASE_POOL_SIZE", "a number from 1 to 1000", within(1, 1000));
+        let timeout =
+            values.get("DATABASE_TIMEOUT_MS", "milliseconds from 10 to 60000", within(10, 60_000));
+        let issuer = values.optional("ISSUER_URL", ISSUER, issuer);
+        let environment =
+            values.get("COUNTERSIGN_ENV", "`development` or `production`", environment);
+        let master_key = values.optional("MASTER_KEY", "64 hex digits", MasterKey::from_hex);
+        let algorithm = values.get("JWT_ALG", "`RS256`, `ES256` or `EdDSA`", parse::<Algorithm>);
+        let ttl = values.get("TOKEN_TTL_SECONDS", "seconds from 1 to 86400", within(1, 86_400));
+        let cors_origin =
+            values.get("CORS_ORIGIN", "`*`, or an origin such as `https://app.example`", origin);
+        let machine_token =
+            values.optional("MACHINE_SECRET_TOKEN", "at least 32 characters", at_least_32);
+        let bootstrap_token = values.optional(
+            "BOOTSTRAP_ADMIN_TOKEN",
+            "`op_live_` and 64 lower-case hex digits",
+            operator_token,
+        );
+        let trusted_proxies = values.get(
+            "TRUSTED_PROXIES",
+            "addresses or networks with commas between, such as `10.0.0.0/8,::1`",
+            networks,
+        );
+        let metrics_port = values.optional("METRICS_PORT", "a port, 1 to 65535", parse::<u16>);
+        let log_level = values.get("LOG_LEVEL", "such as `info` or `countersign=debug`", text);
+        let log_format = values.optional("LOG_FORMAT", "`pretty` or `json`", log_format);
+        let (effective, mut faults, warnings) = values.finish();
+
+        if let (
+            Some(host),
+            Some(port),
+            Some(database),
+            Some(pool_size),
+            Some(timeout),
+            Some(environment),
+            Some(algorithm),
+            Some(ttl),
+            Some(cors_origin),
+            Some(trusted_proxies),
+            Some(log_level),
+        ) = (
+            host,
+            port,
+            database,
+            pool_size,
+            timeout,
+            environment,
+            algorithm,
+            ttl,
+            cors_origin,
+            trusted_proxies,
+            log_level,
+        ) {
+            let config = Self {
+                listen: SocketAddr::new(host, port),
+                migrate: migrate.unwrap_or_else(|| database.clone()),
+                database,
+                pool_size: usize::try_from(pool_size).unwrap_or(1),
+                database_timeout: Duration::from_millis(timeout),
+                issuer,
+                environment,
+                master_key,
+                algorithm,
+                token_ttl: Duration::from_secs(ttl),
+                cors_origin,
+                machine_token,
+                bootstrap_token,
+                trusted_proxies,
+                metrics_port,
+                log_level,
+                log_format,
+                effective,
+                warnings,
+            };
+            faults.extend(config.contradictions());
+            if faults.is_empty() {
+                return Ok(config);
+            }
+        }
+        Err(faults)
+    }
+
+    /// What each value allows but all of them together do not.
+    fn contradictions(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut fault = |name: &str, what: &str| faults.push(Fault::new(name, what));
+        let embedded = matches!(self.database, DatabaseUrl::Sqlite(_));
+        if !embedded && self.master_key.is_none() {
+            fault(
+                "MASTER_KEY",
+                "must be given with PostgreSQL, because nodes must share it: 64 hex digits, for example from `openssl rand -hex 32`",
+            );
+        }
+        if std::mem::discriminant(&self.database) != std::mem::discriminant(&self.migrate) {
+            fault("DATABASE_MIGRATE_URL", "must lead to the same database as DATABASE_URL");
+        }
+        if self.metrics_port.is_some_and(|port| port == self.listen.port()) {
+            fault("METRICS_PORT", "must differ from PORT");
+        }
+        if self.environment == Environment::Production {
+            if self.master_key.is_none() {
+                fault("MASTER_KEY", "must be given in production");
+            }
+            if self.cors_origin == "*" {
+                fault("CORS_ORIGIN", "must name an origin in production");
+            }
+            if !self.issuer.as_deref().is_some_and(|issuer| issuer.starts_with("https://")) {
+                fault("ISSUER_URL", "must be an `https` URL in production");
+            }
+        }
+        faults
+    }
+
+    /// The folder of an embedded database: where generated secrets are kept.
+    #[must_use]
+    pub fn data_folder(&self) -> Option<&Path> {
+        match &self.database {
+            DatabaseUrl::Sqlite(path) => Some(path.parent().unwrap_or(Path::new("."))),
+            DatabaseUrl::Postgres(_) => None,
+        }
+    }
+
+    /// Where the generated token of the first operator is kept.
+    #[must_use]
+    pub fn bootstrap_token_file(&self) -> PathBuf {
+        self.data_folder().unwrap_or(Path::new("countersign-data")).join("bootstrap-token")
+    }
+}
+
+const DATABASE: &str = "`sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`";
+const ISSUER: &str = "an absolute `http` or `https` URL without query and fragment";
+
+fn parse<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the shape of every reader of a value")]
+fn text(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn host(text: &str) -> Option<IpAddr> {
+    if text == "localhost" { "127.0.0.1".parse().ok() } else { text.parse().ok() }
+}
+
+fn within(least: u64, most: u64) -> impl Fn(&str) -> Option<u64> {
+    move |text| text.parse().ok().filter(|number| (least..=most).contains(number))
+}
+
+fn issuer(text: &str) -> Option<String> {
+    let url = url::Url::parse(text).ok()?;
+    let plain = ["http", "https"].contains(&url.scheme())
+        && url.has_host()
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty();
+    plain.then(|| text.trim_end_matches('/').to_owned())
+}
+
+fn environment(text: &str) -> Option<Environment> {
+    match text {
+        "development" => Some(Environment::Development),
+        "production" => Some(Environment::Production),
+        _ => None,
+    }
+}
+
+fn log_format(text: &str) -> Option<LogFormat> {
+    match text {
+        "pretty" => Some(LogFormat::Pretty),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    }
+}
+
+fn origin(text: &str) -> Option<String> {
+    if text == "*" {
+        return Some(text.to_owned());
+    }
+    let url = url::Url::parse(text).ok()?;
+    (url.origin().ascii_serialization() == text).then(|| text.to_owned())
+}
+
+fn at_least_32(text: &str) -> Option<Secret> {
+    (text.chars().count() >= 32).then(|| Secret::new(text.to_owned()))
+}
+
+fn operator_token(text: &str) -> Option<Secret> {
+    let digits = text.strip_prefix("op_live_")?;
+    let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+    (digits.len() == 64 && digits.bytes().all(hex)).then(|| Secret::new(text.to_owned()))
+}
+
+fn networks(text: &str) -> Option<Vec<IpNet>> {
+    let network = |text: &str| {
+        let text = text.trim();
+        text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    };
+    text.split(',').filter(|text| !text.trim().is_empty()).map(network).collect()
+}

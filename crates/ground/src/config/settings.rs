@@ -1,0 +1,59 @@
+//! The table of every variable.
+
+/// One variable.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its name in the environment and (in lower case, too) in the file.
+    pub name: &'static str,
+    /// What is in force when nobody says otherwise.
+    pub default: Option<&'static str>,
+    /// Never shown; also read from the file that `NAME_FILE` names.
+    pub secret: bool,
+    /// What it is for.
+    pub meaning: &'static str,
+}
+
+const fn plain(name: &'static str, default: &'static str, meaning: &'static str) -> Setting {
+    Setting { name, default: Some(default), secret: false, meaning }
+}
+
+const fn unset(name: &'static str, meaning: &'static str) -> Setting {
+    Setting { name, default: None, secret: false, meaning }
+}
+
+const fn secret(name: &'static str, meaning: &'static str) -> Setting {
+    Setting { name, default: None, secret: true, meaning }
+}
+
+/// Every variable that this version reads.
+pub const SETTINGS: &[Setting] = &[
+    plain("HOST", "127.0.0.1", "address that the API listens on"),
+    plain("PORT", "3000", "port that the API listens on"),
+    Setting {
+        name: "DATABASE_URL",
+        default: Some("sqlite://countersign-data/countersign.db"),
+        secret: true,
+        meaning: "SQLite file (embedded), or `postgres://…` (14 or newer)",
+    },
+    secret("DATABASE_MIGRATE_URL", "direct address for migrations when DATABASE_URL is a pooler's"),
+    plain("DATABASE_POOL_SIZE", "20", "connections"),
+    plain("DATABASE_TIMEOUT_MS", "2000", "a request that waits longer answers 503"),
+    unset("ISSUER_URL", "issuer of tokens; `http://HOST:PORT` when unset"),
+    plain("COUNTERSIGN_ENV", "development", "`production` refuses what is unsafe there"),
+    secret(
+        "MASTER_KEY",
+        "64 hex digits that seal the key ring; a file beside an embedded database when unset",
+    ),
+    plain("JWT_ALG", "RS256", "algorithm of generated token keys: RS256, ES256 or EdDSA"),
+    plain("TOKEN_TTL_SECONDS", "3600", "how long an access token lives"),
+    plain("CORS_ORIGIN", "*", "origin that browsers may call from"),
+    secret("MACHINE_SECRET_TOKEN", "shared token of machine callers, at least 32 characters"),
+    secret(
+        "BOOTSTRAP_ADMIN_TOKEN",
+        "token of the first operator; generated into a file when unset",
+    ),
+    plain("TRUSTED_PROXIES", "127.0.0.0/8,::1", "who may send X-Forwarded-For"),
+    unset("METRICS_PORT", "a listener of its own for /metrics"),
+    plain("LOG_LEVEL", "info", "log filter; RUST_LOG is its other name"),
+    unset("LOG_FORMAT", "`pretty` or `json`; by the terminal when unset"),
+];

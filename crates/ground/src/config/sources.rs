@@ -1,0 +1,349 @@
+//! Where values come from, and who wins.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::settings::{SETTINGS, Setting};
+
+/// Everything a configuration is read from.
+#[derive(Debug, Default, Clone)]
+pub struct Sources {
+    /// `NAME=VALUE` of the command line.
+    pub flags: Vec<(String, String)>,
+    /// The process's environment.
+    pub environment: Vec<(String, String)>,
+    /// A TOML file.
+    pub file: Option<PathBuf>,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The command line.
+    Flag,
+    /// The environment.
+    Environment,
+    /// A file that `NAME_FILE` names.
+    SecretFile,
+    /// The configuration file.
+    File,
+    /// Nobody said otherwise.
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Flag => "flag",
+            Self::Environment => "environment",
+            Self::SecretFile => "secret file",
+            Self::File => "file",
+            Self::Default => "default",
+        })
+    }
+}
+
+/// One variable as it is in force. Secrets are shown as `***`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Effective {
+    /// The variable.
+    pub name: &'static str,
+    /// Its value, if it has one.
+    pub value: Option<String>,
+    /// Who said so.
+    pub source: Source,
+}
+
+/// A value that can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {what}")]
+pub struct Fault {
+    /// The variable.
+    pub name: String,
+    /// What is wrong, and what would be right.
+    pub what: String,
+}
+
+impl Fault {
+    pub(super) fn new(name: &str, what: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), what: what.into() }
+    }
+}
+
+struct Raw {
+    text: String,
+    source: Source,
+}
+
+/// The raw values, and what was found wrong with them so far.
+pub(super) struct Values {
+    raw: BTreeMap<&'static str, Raw>,
+    faults: Vec<Fault>,
+    warnings: Vec<String>,
+}
+
+impl Values {
+    /// Reads all sources; the later in this function wins.
+    pub(super) fn gather(sources: &Sources) -> Self {
+        let mut values = Self { raw: BTreeMap::new(), faults: Vec::new(), warnings: Vec::new() };
+        for setting in SETTINGS {
+            if let Some(default) = setting.default {
+                values.set(setting.name, default.to_owned(), Source::Default);
+            }
+        }
+        values.read_file(sources);
+        let environment: BTreeMap<&str, &str> =
+            sources.environment.iter().map(|(name, value)| (&**name, &**value)).collect();
+        if let Some(filter) = environment.get("RUST_LOG") {
+            values.set("LOG_LEVEL", (*filter).to_owned(), Source::Environment);
+        }
+        for setting in SETTINGS {
+            values.read_environment(setting, &environment);
+        }
+        values.warn_of_lookalikes(&environment);
+        for (name, value) in &sources.flags {
+            match SETTINGS.iter().find(|setting| setting.name == name) {
+                Some(setting) => values.set(setting.name, value.clone(), Source::Flag),
+                None => values.unknown(name),
+            }
+        }
+        values
+    }
+
+    fn set(&mut self, name: &'static str, text: String, source: Source) {
+        self.raw.insert(name, Raw { text, source });
+    }
+
+    fn unknown(&mut self, name: &str) {
+        let near = SETTINGS.iter().find(|setting| one_edit_apart(setting.name, name));
+        let hint = near.map_or(String::new(), |near| format!("; did you mean `{}`?", near.name));
+        self.faults.push(Fault::new(name, format!("is not a setting{hint}")));
+    }
+
+    fn read_file(&mut self, sources: &Sources) {
+        let Some(path) = &sources.file else { return };
+        let shown = path.display().to_string();
+        let table = std::fs::read_to_string(path)
+            .map_err(|error| error.to_string())
+            .and_then(|text| text.parse::<toml::Table>().map_err(|error| error.to_string()));
+        let table = match table {
+            Ok(table) => table,
+            Err(error) => return self.faults.push(Fault::new(&shown, error)),
+        };
+        for (key, value) in table {
+            let name = key.to_ascii_uppercase();
+            let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
+                self.unknown(&name);
+                continue;
+            };
+            match value {
+                toml::Value::String(text) => self.set(setting.name, text, Source::File),
+                toml::Value::Integer(number) => {
+                    self.set(setting.name, number.to_string(), Source::File);
+                }
+                toml::Value::Boolean(flag) => {
+                    self.set(setting.name, flag.to_string(), Source::File);
+                }
+                _ => self.faults.push(Fault::new(&name, "must be a string, a number or a boolean")),
+            }
+        }
+    }
+
+    fn read_environment(&mut self, setting: &Setting, environment: &BTreeMap<&str, &str>) {
+        let direct = environment.get(setting.name).filter(|value| !value.is_empty());
+        let file_name = format!("{}_FILE", setting.name);
+        let file = environment.get(&*file_name).filter(|_| setting.secret);
+        match (direct, file) {
+            (Some(_), Some(_)) => {
+                let what = format!("is set together with `{file_name}`; set one of them");
+                self.faults.push(Fault::new(setting.name, what));
+            }
+            (Some(value), None) => {
+                self.set(setting.name, (*value).to_owned(), Source::Environment);
+            }
+            (None, Some(path)) => match std::fs::read_to_string(path) {
+                Ok(text) => self.set(setting.name, text.trim_end().to_owned(), Source::SecretFile),
+                Err(error) => {
+                    self.faults.push(Fault::new(&file_name, format!("`{path}`: {error}")));
+                }
+            },
+            (None, None) => {}
+        }
+    }
+
+    fn warn_of_lookalikes(&mut self, environment: &BTreeMap<&str, &str>) {
+        // Read by the command line, not by the server.
+        const CLIENT: [&str; 3] =
+            ["COUNTERSIGN_URL", "COUNTERSIGN_TOKEN", "COUNTERSIGN_CLIENT_SECRET"];
+        for name in environment.keys() {
+            let base = name.strip_suffix("_FILE").unwrap_or(name);
+            let known = |name: &str| SETTINGS.iter().any(|setting| setting.name == name);
+            if known(base) || known(name) || CLIENT.contains(name) {
+                continue;
+            }
+            if let Some(near) = SETTINGS.iter().find(|setting| one_edit_apart(setting.name, base)) {
+                self.warnings.push(format!("`{name}` is not known; did you mean `{}`?", near.name));
+            } else if name.starts_with("COUNTERSIGN_") {
+                self.warnings.push(format!("`{name}` is not known and has no effect"));
+            }
+        }
+    }
+
+    /// A value that must be there.
+    pub(super) fn get<T>(
+        &mut self,
+        name: &'static str,
+        wanted: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.optional(name, wanted, read);
+        if value.is_none() && !self.faults.iter().any(|fault| fault.name == name) {
+            self.faults.push(Fault::new(name, format!("must be {wanted}")));
+        }
+        value
+    }
+
+    /// A value that may be missing. The text is not repeated in the fault: it may be a secret.
+    pub(super) fn optional<T>(
+        &mut self,
+        name: &'static str,
+        wanted: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let raw = self.raw.get(name)?;
+        let value = read(&raw.text);
+        if value.is_none() {
+            let what = format!("must be {wanted} (from the {})", raw.source);
+            self.faults.push(Fault::new(name, what));
+        }
+        value
+    }
+
+    pub(super) fn finish(self) -> (Vec<Effective>, Vec<Fault>, Vec<String>) {
+        let effective = SETTINGS.iter().map(|setting| {
+            let raw = self.raw.get(setting.name);
+            let value = raw.map(|raw| shown(setting, &raw.text));
+            let source = raw.map_or(Source::Default, |raw| raw.source);
+            Effective { name: setting.name, value, source }
+        });
+        (effective.collect(), self.faults, self.warnings)
+    }
+}
+
+fn shown(setting: &Setting, text: &str) -> String {
+    if !setting.secret {
+        return text.to_owned();
+    }
+    // An address is worth seeing without its password.
+    match text.parse::<crate::db::DatabaseUrl>() {
+        Ok(url) => url.to_string(),
+        Err(_) => "***".to_owned(),
+    }
+}
+
+/// One letter added, missing, changed, or two neighbours swapped.
+fn one_edit_apart(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let start = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    let (a, b) = (&a[start..], &b[start..]);
+    match (a, b) {
+        ([], []) => false,
+        ([_, a @ ..], [_, b @ ..]) if a == b => true,
+        ([_, rest @ ..], b) if rest == b => true,
+        (a, [_, rest @ ..]) if rest == a => true,
+        ([x, y, a @ ..], [v, w, b @ ..]) => x == w && y == v && a == b,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn load(environment: &[(&str, &str)]) -> Result<Config, Vec<Fault>> {
+        let environment =
+            environment.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        Config::load(&Sources { environment, ..Sources::default() })
+    }
+
+    #[test]
+    fn every_fault_is_named_at_once_with_what_would_be_right() {
+        let faults = load(&[("PORT", "http"), ("JWT_ALG", "none"), ("MASTER_KEY", "hunter2")]);
+        let text: Vec<String> = faults.unwrap_err().iter().map(ToString::to_string).collect();
+        assert_eq!(text.len(), 3);
+        assert!(text[0].starts_with("PORT: must be a port"), "{text:?}");
+        assert!(!text.join(" ").contains("hunter2"), "a secret is not repeated");
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_environment_over_the_file_over_the_default() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.toml");
+        std::fs::write(&file, "port = 1\nhost = '127.0.0.2'\ntoken_ttl_seconds = 60").unwrap();
+        let sources = Sources {
+            flags: vec![("PORT".into(), "3".into())],
+            environment: vec![("PORT".into(), "2".into()), ("HOST".into(), "127.0.0.3".into())],
+            file: Some(file),
+        };
+        let config = Config::load(&sources).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.3:3");
+        assert_eq!(config.token_ttl.as_secs(), 60);
+        let port = config.effective.iter().find(|value| value.name == "PORT").unwrap();
+        assert_eq!(port.source, Source::Flag);
+    }
+
+    #[test]
+    fn a_secret_comes_from_a_file_or_directly_but_not_both() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        std::fs::write(&file, format!("{}\n", "07".repeat(32))).unwrap();
+        let path = file.to_str().unwrap();
+        assert!(load(&[("MASTER_KEY_FILE", path)]).unwrap().master_key.is_some());
+        let faults = load(&[("MASTER_KEY_FILE", path), ("MASTER_KEY", &"07".repeat(32))]);
+        assert!(faults.unwrap_err()[0].what.contains("MASTER_KEY_FILE"));
+        assert!(load(&[("MASTER_KEY_FILE", "/nowhere")]).is_err());
+    }
+
+    #[test]
+    fn shown_values_hold_no_secret() {
+        let config = load(&[
+            ("MASTER_KEY", &"07".repeat(32)),
+            ("DATABASE_URL", "postgres://u:hunter2@h/d"),
+            ("MACHINE_SECRET_TOKEN", &"m".repeat(40)),
+        ]);
+        let shown = serde_json::to_string(&config.unwrap().effective).unwrap();
+        for secret in ["0707", "hunter2", "mmmm"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+
+    #[test]
+    fn names_that_look_meant_for_us_are_warned_about() {
+        let warnings =
+            load(&[("JWT_ALGS", "x"), ("COUNTERSIGN_FOO", "x"), ("HOME", "/")]).unwrap().warnings;
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[1].contains("did you mean `JWT_ALG`?"));
+    }
+
+    #[test]
+    fn production_refuses_what_is_unsafe_there() {
+        let faults = load(&[("COUNTERSIGN_ENV", "production")]).unwrap_err();
+        let names: Vec<&str> = faults.iter().map(|fault| &*fault.name).collect();
+        assert_eq!(names, ["MASTER_KEY", "CORS_ORIGIN", "ISSUER_URL"]);
+    }
+
+    #[test]
+    fn one_edit() {
+        for near in ["PORTS", "PRT", "PORK", "PROT", "XPORT"] {
+            assert!(one_edit_apart("PORT", near), "{near}");
+        }
+        for far in ["PORT", "TROP", "PO", "PORTAL", ""] {
+            assert!(!one_edit_apart("PORT", far), "{far}");
+        }
+    }
+}

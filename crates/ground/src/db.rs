@@ -1,0 +1,246 @@
+//! The database: SQLite or PostgreSQL behind one small facade.
+//!
+//! One SQL text serves both; what differs between the engines stays inside this folder.
+//! - [`Db::query`] reads, without a transaction.
+//! - [`Db::write`] runs a closure in a transaction. What the closure was lent survives a retry.
+//! - [`Db::append`] adds one event to the record by group commit. It can't be called inside a
+//!   write: see [`crate::record::Record`].
+//!
+//! Portable SQL: parameters are `$1`, `$2`; columns are TEXT, BIGINT and bytes; times are
+//! microseconds; a flag is a nullable time; ranges, not LIKE; `SUM` is cast to BIGINT.
+
+mod batch;
+mod error;
+mod migrate;
+mod postgres;
+mod sqlite;
+mod tls;
+mod tx;
+mod url;
+mod value;
+
+use std::panic::RefUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+
+use crate::clock::{Stopwatch, Time};
+use crate::ids::AgentId;
+
+pub use error::Error;
+pub use migrate::{Applied, Migration, migrate};
+pub use tx::Tx;
+pub use url::{DatabaseUrl, InvalidUrl};
+pub use value::{FromValue, Row, Value};
+
+/// What a call to the database gives.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The future of a write's closure: it borrows the transaction and what the closure was lent.
+pub type Work<'t, T, E = Error> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 't>>;
+
+/// One event as its row is stored. `body` is the truth; the other columns are copies to search by.
+#[derive(Debug, Clone)]
+pub struct Leaf {
+    /// When it happened.
+    pub time: Time,
+    /// Whose it is.
+    pub tenant: Arc<str>,
+    /// The agent it is about.
+    pub agent: Option<AgentId>,
+    /// What was done, such as `token.issued`.
+    pub action: &'static str,
+    /// How it ended.
+    pub outcome: &'static str,
+    /// RFC 8785 text of the event.
+    pub body: String,
+}
+
+/// How many positions one stream has: a position is `stream * STREAM_LENGTH + n`.
+pub const STREAM_LENGTH: i64 = 1 << 40;
+
+/// How to open a database.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where it is.
+    pub url: DatabaseUrl,
+    /// PostgreSQL connections, or SQLite readers.
+    pub pool_size: usize,
+    /// A request that waits longer fails.
+    pub timeout: Duration,
+}
+
+/// What is measured of the database.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Seconds of a read, its wait for a connection included.
+    pub read: Histogram,
+    /// Seconds of a write, from being asked for to its answer.
+    pub write: Histogram,
+    /// Seconds of the commit itself: a batch with SQLite, a flush of events with PostgreSQL.
+    pub commit: Histogram,
+    /// Connections in use.
+    pub in_use: Gauge,
+    /// Events committed to the record.
+    pub events: Family<Action, Counter>,
+}
+
+/// Which action an event is of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Action {
+    /// Such as `token.issued`.
+    pub action: &'static str,
+}
+
+impl Metrics {
+    fn count<'l>(&self, committed: impl IntoIterator<Item = &'l Leaf>) {
+        let mut last: Option<(&'static str, Counter)> = None;
+        for leaf in committed {
+            let (_, counter) = match last.take() {
+                Some(same) if same.0 == leaf.action => last.insert(same),
+                _ => {
+                    let label = Action { action: leaf.action };
+                    last.insert((leaf.action, self.events.get_or_create_owned(&label)))
+                }
+            };
+            counter.inc();
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let seconds = || Histogram::new(exponential_buckets(0.000_1, 2.0, 15));
+        Self {
+            read: seconds(),
+            write: seconds(),
+            commit: seconds(),
+            in_use: Gauge::default(),
+            events: Family::default(),
+        }
+    }
+}
+
+/// A handle on the database; clones share it.
+#[derive(Clone)]
+pub struct Db {
+    engine: Engine,
+    timeout: Duration,
+    metrics: Metrics,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Sqlite(Arc<sqlite::Sqlite>),
+    Postgres(Arc<postgres::Postgres>),
+}
+
+impl Db {
+    /// Opens the database. It must have been migrated. Call within a runtime.
+    ///
+    /// # Errors
+    /// When it can't be reached, or (SQLite) another process has it.
+    pub async fn open(options: &Options, metrics: Metrics) -> Result<Self> {
+        let engine = match &options.url {
+            DatabaseUrl::Sqlite(path) => {
+                Engine::Sqlite(Arc::new(sqlite::Sqlite::open(path, options, &metrics)?))
+            }
+            DatabaseUrl::Postgres(url) => {
+                Engine::Postgres(Arc::new(postgres::Postgres::open(url, options, &metrics).await?))
+            }
+        };
+        Ok(Self { engine, timeout: options.timeout, metrics })
+    }
+
+    /// Rows of a read. Sees what is committed, within no transaction.
+    ///
+    /// # Errors
+    /// As [`Error`] says; nothing is retried.
+    pub async fn query(&self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
+        let watch = Stopwatch::start();
+        let read = async {
+            match &self.engine {
+                Engine::Sqlite(sqlite) => sqlite.query(sql, params.to_vec()).await,
+                Engine::Postgres(postgres) => postgres.query(sql, params).await,
+            }
+        };
+        let rows = tokio::time::timeout(self.timeout, read).await.unwrap_or(Err(Error::Busy));
+        self.metrics.read.observe(watch.elapsed().as_secs_f64());
+        rows
+    }
+
+    /// The one row of a read, if there is one.
+    ///
+    /// # Errors
+    /// As [`Db::query`].
+    pub async fn query_opt(&self, sql: &'static str, params: &[Value]) -> Result<Option<Row>> {
+        Ok(self.query(sql, params).await?.into_iter().next())
+    }
+
+    /// Runs `work` in a transaction that commits when it is `Ok` and leaves nothing when it isn't.
+    ///
+    /// `input` is lent, so that a retry after a serialization conflict needs no clones. Once begun
+    /// the write goes on to its end even when the caller goes away. The unwind bounds are there
+    /// because a panicking write is caught and rolled back alone; they also keep
+    /// [`crate::record::Record`], which would wait for this very transaction, outside.
+    ///
+    /// # Errors
+    /// What `work` gave, or the database's own failure. [`Error::OutcomeUnknown`] when the answer
+    /// to a commit did not come in time.
+    pub async fn write<I, T, E, F>(&self, input: I, work: F) -> Result<T, E>
+    where
+        I: Send + Sync + RefUnwindSafe + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'t> Fn(&'t mut Tx, &'t I) -> Work<'t, T, E> + Send + Sync + RefUnwindSafe + 'static,
+    {
+        let watch = Stopwatch::start();
+        let outcome = match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.write(input, work, self.timeout).await,
+            Engine::Postgres(postgres) => postgres.write(input, work, self.timeout).await,
+        };
+        self.metrics.write.observe(watch.elapsed().as_secs_f64());
+        outcome
+    }
+
+    /// Adds an event to the record and waits until it is durable.
+    pub(crate) async fn append(&self, leaf: Leaf) -> Result<()> {
+        let settled = match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.append(leaf)?,
+            Engine::Postgres(postgres) => postgres.append(leaf)?,
+        };
+        let late = || Err(Error::OutcomeUnknown("the record did not answer in time".into()));
+        tokio::time::timeout(self.timeout, settled).await.unwrap_or_else(|_| late())
+    }
+
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn ping(&self) -> Result<()> {
+        self.query("SELECT 1", &[]).await.map(drop)
+    }
+
+    /// `sqlite` or `postgres`.
+    #[must_use]
+    pub fn engine_name(&self) -> &'static str {
+        match self.engine {
+            Engine::Sqlite(_) => "sqlite",
+            Engine::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Commits what waits and lets go of the database. Later calls fail.
+    pub async fn close(&self) {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.close().await,
+            Engine::Postgres(postgres) => postgres.close().await,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! PostgreSQL, directly or through PgBouncer in transaction mode.
+//!
+//! Statements go out by `query_typed` and `execute_typed` only: unnamed, in one round trip, so
+//! that a pooler can't separate a statement from its parameters. No session state.
+
+mod appender;
+mod session;
+
+use std::panic::RefUnwindSafe;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use futures_util::FutureExt;
+use tokio::sync::oneshot;
+
+use super::batch::Settled;
+use super::sqlite::panic_text;
+use super::tx::Engine;
+use super::{Error, Leaf, Metrics, Options, Result, Row, Tx, Value, Work};
+use appender::Appender;
+pub(super) use session::Session;
+
+/// How often a write is begun again after it lost against another one.
+const ATTEMPTS: u32 = 8;
+
+pub(super) struct Postgres {
+    pool: Pool,
+    appender: Appender,
+    metrics: Metrics,
+    stream: i64,
+}
+
+impl Postgres {
+    pub(super) async fn open(url: &str, options: &Options, metrics: &Metrics) -> Result<Self> {
+        let (config, tls) = super::tls::connector(url)?;
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(config, tls, recycling);
+        let pool = Pool::builder(manager)
+            .max_size(options.pool_size.max(2))
+            .runtime(Runtime::Tokio1)
+            .timeouts(deadpool_postgres::Timeouts {
+                wait: Some(options.timeout),
+                create: Some(options.timeout),
+                recycle: Some(options.timeout),
+            })
+            .build()
+            .map_err(|error| Error::Unavailable(error.to_string()))?;
+        let mut session = Session::get(&pool, metrics).await?;
+        let stream = session::claim_stream(&mut session).await?;
+        drop(session);
+        let appender = Appender::start(pool.clone(), metrics.clone(), stream);
+        tokio::spawn(session::keep_stream(pool.clone(), metrics.clone(), stream));
+        Ok(Self { pool, appender, metrics: metrics.clone(), stream })
+    }
+
+    pub(super) async fn query(&self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
+        Session::get(&self.pool, &self.metrics).await?.query(sql, params).await
+    }
+
+    pub(super) async fn write<I, T, E, F>(
+        &self,
+        input: I,
+        work: F,
+        timeout: Duration,
+    ) -> Result<T, E>
+    where
+        I: Send + Sync + RefUnwindSafe + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'t> Fn(&'t mut Tx, &'t I) -> Work<'t, T, E> + Send + Sync + RefUnwindSafe + 'static,
+    {
+        let (pool, metrics, stream) = (self.pool.clone(), self.metrics.clone(), self.stream);
+        let (answer, answered) = oneshot::channel();
+        // A task of its own: a client that goes away cancels nothing.
+        tokio::spawn(async move {
+            let written = write(&pool, &metrics, stream, input, work);
+            let outcome = std::panic::AssertUnwindSafe(written).catch_unwind().await;
+            let outcome =
+                outcome.unwrap_or_else(|panic| Err(Error::Panicked(panic_text(&*panic)).into()));
+            // Nobody may be waiting any more; what was committed stays.
+            let _ = answer.send(outcome);
+        });
+        match tokio::time::timeout(timeout, answered).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(Error::Closed.into()),
+            Err(_) => Err(Error::OutcomeUnknown("the commit took too long".into()).into()),
+        }
+    }
+
+    pub(super) fn append(&self, leaf: Leaf) -> Result<Settled> {
+        self.appender.append(leaf)
+    }
+
+    pub(super) async fn close(&self) {
+        self.appender.close().await;
+        self.pool.close();
+    }
+}
+
+async fn write<I, T, E, F>(
+    pool: &Pool,
+    metrics: &Metrics,
+    stream: i64,
+    input: I,
+    work: F,
+) -> Result<T, E>
+where
+    I: Send + Sync,
+    E: From<Error>,
+    F: for<'t> Fn(&'t mut Tx, &'t I) -> Work<'t, T, E>,
+{
+    let session = Session::get(pool, metrics).await?;
+    let mut tx = Tx::new(Engine::Postgres(session));
+    for attempt in 1.. {
+        tx.reset();
+        session_of(&mut tx)?.begin().await?;
+        let outcome = work(&mut tx, &input).await;
+        let leaves = std::mem::take(&mut tx.leaves);
+        let conflict = tx.conflict;
+        let session = session_of(&mut tx)?;
+        let (recorded, value) = match outcome {
+            Err(own) => {
+                session.rollback().await?;
+                if conflict && attempt < ATTEMPTS {
+                    continue;
+                }
+                return Err(own);
+            }
+            Ok(value) => (session.record(&leaves, stream).await, value),
+        };
+        if let Err(error) = recorded {
+            session.rollback().await?;
+            if matches!(error, Error::Conflict(_)) && attempt < ATTEMPTS {
+                continue;
+            }
+            return Err(error.into());
+        }
+        match session.commit().await {
+            Ok(()) => {}
+            Err(Error::Conflict(_)) if attempt < ATTEMPTS => continue,
+            Err(error) => return Err(error.into()),
+        }
+        metrics.count(&leaves);
+        for hook in std::mem::take(&mut tx.after_commit) {
+            hook();
+        }
+        return Ok(value);
+    }
+    Err(Error::Busy.into())
+}
+
+fn session_of(tx: &mut Tx) -> Result<&mut Session> {
+    match &mut tx.engine {
+        Engine::Postgres(session) => Ok(session),
+        Engine::Sqlite(_) => Err(Error::Closed),
+    }
+}

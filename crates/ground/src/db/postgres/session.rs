@@ -1,0 +1,232 @@
+//! One connection of the pool, and the transaction on it.
+
+use deadpool_postgres::{Object, Pool};
+use tokio_postgres::types::{ToSql, Type};
+
+use super::super::{Error, Leaf, Metrics, Result, Row, STREAM_LENGTH, Value};
+use crate::clock::Stopwatch;
+
+/// How long a stream stays with the node that claimed it, unless the node says it again.
+const STREAM_LEASE: std::time::Duration = std::time::Duration::from_secs(30);
+
+pub(in super::super) struct Session {
+    // `None` only while it is being dropped.
+    client: Option<Object>,
+    open: bool,
+    metrics: Metrics,
+}
+
+impl Session {
+    pub(super) async fn get(pool: &Pool, metrics: &Metrics) -> Result<Self> {
+        let client = pool.get().await?;
+        metrics.in_use.inc();
+        Ok(Self { client: Some(client), open: false, metrics: metrics.clone() })
+    }
+
+    fn client(&self) -> Result<&Object> {
+        self.client.as_ref().ok_or(Error::Closed)
+    }
+
+    /// Bounded by the database itself, in case this process stops answering in the middle.
+    pub(super) async fn begin(&mut self) -> Result<()> {
+        self.open = true;
+        let begin = "BEGIN; SET LOCAL statement_timeout = '10s'; \
+                     SET LOCAL idle_in_transaction_session_timeout = '10s'";
+        Ok(self.client()?.batch_execute(begin).await?)
+    }
+
+    pub(super) async fn rollback(&mut self) -> Result<()> {
+        // When it can't be said, closing the connection says it.
+        if self.client()?.batch_execute("ROLLBACK").await.is_ok() {
+            self.open = false;
+        } else {
+            self.discard();
+        }
+        Ok(())
+    }
+
+    pub(super) async fn commit(&mut self) -> Result<()> {
+        let watch = Stopwatch::start();
+        let committed = self.client()?.batch_execute("COMMIT").await;
+        self.metrics.commit.observe(watch.elapsed().as_secs_f64());
+        match committed {
+            Ok(()) => {
+                self.open = false;
+                Ok(())
+            }
+            // The server said no: nothing was committed.
+            Err(error)
+                if error.as_db_error().is_some_and(|db| !db.code().code().starts_with("57")) =>
+            {
+                Err(error.into())
+            }
+            // Nobody said anything: it may have been.
+            Err(error) => {
+                self.discard();
+                Err(Error::OutcomeUnknown(error.to_string()))
+            }
+        }
+    }
+
+    pub(in super::super) async fn query(
+        &mut self,
+        sql: &str,
+        params: &[Value],
+    ) -> Result<Vec<Row>> {
+        let rows = self.client()?.query_typed(sql, &typed(params)).await?;
+        rows.iter().map(row).collect()
+    }
+
+    pub(in super::super) async fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64> {
+        Ok(self.client()?.execute_typed(sql, &typed(params)).await?)
+    }
+
+    /// Counter and events in one statement: numbers are gapless in commit order, because the
+    /// counter's row stays locked until the commit.
+    pub(super) async fn record(&mut self, leaves: &[Leaf], stream: i64) -> Result<()> {
+        if leaves.is_empty() {
+            return Ok(());
+        }
+        let count = i64::try_from(leaves.len()).unwrap_or(i64::MAX);
+        let first = stream * STREAM_LENGTH - count;
+        let times: Vec<i64> = leaves.iter().map(|leaf| leaf.time.0).collect();
+        let tenants: Vec<&str> = leaves.iter().map(|leaf| &*leaf.tenant).collect();
+        let agents: Vec<Option<String>> =
+            leaves.iter().map(|leaf| leaf.agent.map(|agent| agent.to_string())).collect();
+        let actions: Vec<&str> = leaves.iter().map(|leaf| leaf.action).collect();
+        let outcomes: Vec<&str> = leaves.iter().map(|leaf| leaf.outcome).collect();
+        let bodies: Vec<&str> = leaves.iter().map(|leaf| leaf.body.as_str()).collect();
+        let params: [(&(dyn ToSql + Sync), Type); 9] = [
+            (&count, Type::INT8),
+            (&stream, Type::INT8),
+            (&first, Type::INT8),
+            (&times, Type::INT8_ARRAY),
+            (&tenants, Type::TEXT_ARRAY),
+            (&agents, Type::TEXT_ARRAY),
+            (&actions, Type::TEXT_ARRAY),
+            (&outcomes, Type::TEXT_ARRAY),
+            (&bodies, Type::TEXT_ARRAY),
+        ];
+        let inserted = self
+            .client()?
+            .execute_typed(
+                "WITH counter AS (
+                     UPDATE event_streams SET n = n + $1 WHERE stream = $2 RETURNING n)
+                 INSERT INTO audit_events
+                        (position, time, tenant, agent_id, action, outcome, body)
+                 SELECT counter.n + $3 + e.i, e.time, e.tenant, e.agent, e.action, e.outcome, e.body
+                   FROM counter,
+                        unnest($4, $5, $6, $7, $8, $9)
+                        WITH ORDINALITY AS e (time, tenant, agent, action, outcome, body, i)",
+                &params,
+            )
+            .await?;
+        if inserted == leaves.len() as u64 {
+            Ok(())
+        } else {
+            Err(Error::Query(format!("stream {stream} is missing")))
+        }
+    }
+
+    fn discard(&mut self) {
+        if let Some(client) = self.client.take() {
+            self.metrics.in_use.dec();
+            drop(Object::take(client));
+        }
+    }
+}
+
+/// A connection with an open transaction never goes back to the pool: closing it rolls back.
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.open {
+            self.discard();
+        } else if self.client.take().is_some() {
+            self.metrics.in_use.dec();
+        }
+    }
+}
+
+/// Takes a stream that no living node has, or makes one. Two nodes on one stream would be slower,
+/// never wrong: the counter's row lock orders them.
+pub(super) async fn claim_stream(session: &mut Session) -> Result<i64> {
+    let lease = i64::try_from(STREAM_LEASE.as_micros()).unwrap_or(i64::MAX);
+    let claimed = session
+        .query(
+            "WITH clock AS (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT AS now),
+                  free AS (SELECT stream FROM event_streams, clock
+                            WHERE leased_until < clock.now
+                            ORDER BY stream LIMIT 1 FOR UPDATE OF event_streams SKIP LOCKED)
+             UPDATE event_streams SET leased_until = clock.now + $1
+               FROM clock, free WHERE event_streams.stream = free.stream
+          RETURNING event_streams.stream",
+            &[Value::from(lease)],
+        )
+        .await?;
+    if let Some(mut row) = claimed.into_iter().next() {
+        return row.take();
+    }
+    // Two nodes may try the same number; one of them is told so and takes the next.
+    for _ in 0..64 {
+        let made = session
+            .query(
+                "INSERT INTO event_streams (stream, n, leased_until)
+                 SELECT max(stream) + 1, 0,
+                        (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT + $1
+                   FROM event_streams
+            ON CONFLICT DO NOTHING RETURNING stream",
+                &[Value::from(lease)],
+            )
+            .await?;
+        if let Some(mut row) = made.into_iter().next() {
+            return row.take();
+        }
+    }
+    Err(Error::Busy)
+}
+
+/// Says again and again that the stream is ours, until the pool is closed.
+pub(super) async fn keep_stream(pool: Pool, metrics: Metrics, stream: i64) {
+    let lease = i64::try_from(STREAM_LEASE.as_micros()).unwrap_or(i64::MAX);
+    while !pool.is_closed() {
+        tokio::time::sleep(STREAM_LEASE / 3).await;
+        if let Ok(mut session) = Session::get(&pool, &metrics).await {
+            let params = [Value::from(stream), Value::from(lease)];
+            let kept = session
+                .execute(
+                    "UPDATE event_streams SET leased_until =
+                            (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT + $2
+                      WHERE stream = $1",
+                    &params,
+                )
+                .await;
+            if let Err(error) = kept {
+                tracing::debug!(%error, "could not renew the lease on stream {stream}");
+            }
+        }
+    }
+}
+
+fn typed(params: &[Value]) -> Vec<(&(dyn ToSql + Sync), Type)> {
+    params
+        .iter()
+        .map(|value| match value {
+            Value::Int(int) => (int as &(dyn ToSql + Sync), Type::INT8),
+            Value::Text(text) => (text as _, Type::TEXT),
+            Value::Bytes(bytes) => (bytes as _, Type::BYTEA),
+        })
+        .collect()
+}
+
+fn row(row: &tokio_postgres::Row) -> Result<Row> {
+    let values = row.columns().iter().enumerate().map(|(i, column)| {
+        Ok(match *column.type_() {
+            Type::INT8 => Value::Int(row.try_get(i)?),
+            Type::INT4 => Value::Int(row.try_get::<_, Option<i32>>(i)?.map(i64::from)),
+            Type::TEXT | Type::VARCHAR => Value::Text(row.try_get(i)?),
+            Type::BYTEA => Value::Bytes(row.try_get(i)?),
+            ref other => return Err(Error::Query(format!("column type {other} is not portable"))),
+        })
+    });
+    values.collect::<Result<Vec<_>>>().map(Row::new)
+}

@@ -1,0 +1,77 @@
+//! A transaction, as the closure of a write sees it.
+
+use super::{Leaf, Result, Row, Value, postgres, sqlite};
+
+/// An open transaction.
+pub struct Tx {
+    pub(super) engine: Engine,
+    pub(super) leaves: Vec<Leaf>,
+    pub(super) after_commit: Vec<Hook>,
+    /// Set when a statement lost against another transaction: the whole write is tried again.
+    pub(super) conflict: bool,
+}
+
+pub(super) type Hook = Box<dyn FnOnce() + Send>;
+
+pub(super) enum Engine {
+    Sqlite(rusqlite::Connection),
+    Postgres(postgres::Session),
+}
+
+impl Tx {
+    pub(super) fn new(engine: Engine) -> Self {
+        Self { engine, leaves: Vec::new(), after_commit: Vec::new(), conflict: false }
+    }
+
+    /// Rows of a query, or of a change with RETURNING.
+    ///
+    /// # Errors
+    /// As the database says; the write must then end with an error, too.
+    pub async fn query(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
+        let rows = match &mut self.engine {
+            Engine::Sqlite(connection) => sqlite::query(connection, sql, params),
+            Engine::Postgres(session) => session.query(sql, params).await,
+        };
+        self.conflict |= matches!(rows, Err(super::Error::Conflict(_)));
+        rows
+    }
+
+    /// The one row, if there is one.
+    ///
+    /// # Errors
+    /// As [`Tx::query`].
+    pub async fn query_opt(&mut self, sql: &'static str, params: &[Value]) -> Result<Option<Row>> {
+        Ok(self.query(sql, params).await?.into_iter().next())
+    }
+
+    /// Changes rows; gives how many.
+    ///
+    /// # Errors
+    /// As [`Tx::query`].
+    pub async fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64> {
+        let changed = match &mut self.engine {
+            Engine::Sqlite(connection) => sqlite::execute(connection, sql, params),
+            Engine::Postgres(session) => session.execute(sql, params).await,
+        };
+        self.conflict |= matches!(changed, Err(super::Error::Conflict(_)));
+        changed
+    }
+
+    /// Puts an event into the record together with the change.
+    pub fn record(&mut self, leaf: Leaf) {
+        self.leaves.push(leaf);
+    }
+
+    /// Runs `hook` right after the commit, whether or not anybody still waits for the answer:
+    /// this is how memory follows the database.
+    pub fn after_commit(&mut self, hook: impl FnOnce() + Send + 'static) {
+        self.after_commit.push(Box::new(hook));
+    }
+
+    /// Forgets what the closure asked for, before it runs again or after it failed.
+    pub(super) fn reset(&mut self) {
+        self.leaves.clear();
+        self.after_commit.clear();
+        self.conflict = false;
+    }
+}

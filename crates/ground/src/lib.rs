@@ -1,0 +1,11 @@
+//! What every feature of Countersign stands on. It knows none of them.
+
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod entropy;
+pub mod ids;
+pub mod keyring;
+pub mod problem;
+pub mod record;
+pub mod secret;

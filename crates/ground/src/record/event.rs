@@ -1,0 +1,254 @@
+//! One event, and its one canonical text.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::clock::Time;
+use crate::db::Leaf;
+use crate::ids::{AgentId, EventId};
+
+/// The tenant of whatever belongs to nobody else.
+pub const DEFAULT_TENANT: &str = "default";
+
+/// How what an event tells of ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done.
+    Success,
+    /// It was tried and did not work.
+    Failure,
+    /// It was refused.
+    Denied,
+    /// It would be refused if its guard enforced.
+    WouldDeny,
+}
+
+impl Outcome {
+    /// The word in the record.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Denied => "denied",
+            Self::WouldDeny => "would_deny",
+        }
+    }
+}
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// `agent`, `operator`, `machine`, `service`, `system` or `anonymous`.
+    pub kind: &'static str,
+    /// Which one.
+    pub id: Arc<str>,
+}
+
+impl Actor {
+    /// Somebody who proved nothing.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self { kind: "anonymous", id: "anonymous".into() }
+    }
+}
+
+/// Where a request came from.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// `X-Request-ID`.
+    pub request_id: Option<Arc<str>>,
+    /// The client's address, as far as proxies can be trusted.
+    pub ip: Option<IpAddr>,
+    /// `User-Agent`, shortened.
+    pub user_agent: Option<Arc<str>>,
+}
+
+/// A value of an event's metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Meta {
+    /// A string.
+    Text(Cow<'static, str>),
+    /// An integer within ±2^53, as RFC 8785 wants.
+    Int(i64),
+    /// Strings, in their order.
+    List(Vec<String>),
+}
+
+impl From<String> for Meta {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+impl From<&'static str> for Meta {
+    fn from(text: &'static str) -> Self {
+        Self::Text(text.into())
+    }
+}
+impl From<i64> for Meta {
+    fn from(int: i64) -> Self {
+        Self::Int(int)
+    }
+}
+impl From<Vec<String>> for Meta {
+    fn from(list: Vec<String>) -> Self {
+        Self::List(list)
+    }
+}
+
+impl Serialize for Meta {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Int(int) => serializer.serialize_i64(*int),
+            Self::List(list) => list.serialize(serializer),
+        }
+    }
+}
+
+/// One line of the record.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Its id.
+    pub id: EventId,
+    /// When it happened.
+    pub time: Time,
+    /// What was done, such as `agent.created`.
+    pub action: &'static str,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whose it is.
+    pub tenant: Arc<str>,
+    /// Who did it.
+    pub actor: Actor,
+    /// The agent it is about.
+    pub agent: Option<AgentId>,
+    /// The decision that allowed or refused it.
+    pub decision: Option<Arc<str>>,
+    /// Where the request came from.
+    pub origin: Origin,
+    /// What it was done to, such as `credentials/0198…`.
+    pub resource: Option<String>,
+    metadata: Vec<(&'static str, Meta)>,
+}
+
+impl Event {
+    /// An event of the system itself; its members say otherwise where they are set.
+    #[must_use]
+    pub fn new(id: EventId, time: Time, action: &'static str) -> Self {
+        Self {
+            id,
+            time,
+            action,
+            outcome: Outcome::Success,
+            tenant: DEFAULT_TENANT.into(),
+            actor: Actor { kind: "system", id: "countersign".into() },
+            agent: None,
+            decision: None,
+            origin: Origin::default(),
+            resource: None,
+            metadata: Vec::new(),
+        }
+    }
+
+    /// Adds to the metadata; a name given again replaces its value.
+    pub fn meta(&mut self, name: &'static str, value: impl Into<Meta>) {
+        let value = value.into();
+        match self.metadata.binary_search_by(|(known, _)| known.cmp(&name)) {
+            Ok(at) => self.metadata[at].1 = value,
+            Err(at) => self.metadata.insert(at, (name, value)),
+        }
+    }
+
+    /// The row: the canonical text, and copies of what is searched by.
+    #[must_use]
+    pub fn leaf(&self) -> Leaf {
+        Leaf {
+            time: self.time,
+            tenant: Arc::clone(&self.tenant),
+            agent: self.agent,
+            action: self.action,
+            outcome: self.outcome.as_str(),
+            body: self.body(),
+        }
+    }
+
+    /// RFC 8785 text: members sorted, absent ones omitted, no white space. `serde_json` escapes
+    /// strings as section 3.2.2.2 asks, and there are no numbers but small integers.
+    #[must_use]
+    pub fn body(&self) -> String {
+        let mut text = Vec::with_capacity(768);
+        // Writing to memory fails for no reason, and no map has keys that are not strings.
+        let _ = serde_json::to_writer(&mut text, self);
+        String::from_utf8(text).unwrap_or_default()
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let ip = super::shown(self.origin.ip);
+        let mut map = serializer.serialize_map(None)?;
+        // INVARIANT: in the order of RFC 8785 section 3.2.3.
+        map.serialize_entry("action", self.action)?;
+        map.serialize_entry("actorId", &*self.actor.id)?;
+        map.serialize_entry("actorType", self.actor.kind)?;
+        present(&mut map, "agentId", self.agent.as_ref())?;
+        present(&mut map, "decisionId", self.decision.as_deref())?;
+        map.serialize_entry("eventId", &self.id)?;
+        present(&mut map, "ipAddress", ip.as_deref())?;
+        if !self.metadata.is_empty() {
+            map.serialize_entry("metadata", &Members(&self.metadata))?;
+        }
+        map.serialize_entry("outcome", self.outcome.as_str())?;
+        present(&mut map, "requestId", self.origin.request_id.as_deref())?;
+        present(&mut map, "resource", self.resource.as_deref())?;
+        map.serialize_entry("tenant", &*self.tenant)?;
+        map.serialize_entry("timestamp", &self.time)?;
+        present(&mut map, "userAgent", self.origin.user_agent.as_deref())?;
+        map.end()
+    }
+}
+
+struct Members<'e>(&'e [(&'static str, Meta)]);
+
+impl Serialize for Members<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+fn present<M: SerializeMap, T: Serialize + ?Sized>(
+    map: &mut M,
+    name: &'static str,
+    value: Option<&T>,
+) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| map.serialize_entry(name, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entropy::Entropy;
+
+    #[test]
+    fn a_body_is_its_own_canonical_form() {
+        let now = Time(1_700_000_000_123_456);
+        let entropy = Entropy::seeded(1);
+        let mut event = Event::new(EventId::new(now, &entropy), now, "agent.created");
+        event.agent = Some(AgentId::new(now, &entropy));
+        event.origin.ip = Some([127, 0, 0, 1].into());
+        event.origin.user_agent = Some("quoted \" and \u{1} and ü and \u{2028}".into());
+        event.meta("version", "1.0.0");
+        event.meta("scopes", vec!["b:read".to_owned(), "a:read".to_owned()]);
+        event.meta("count", 3);
+        let body = event.body();
+        let value: serde_json::Value = serde_json::from_str(&body).unwrap();
+        // serde_json's map is sorted by bytes, which for these names is RFC 8785's order.
+        assert_eq!(serde_json::to_string(&value).unwrap(), body);
+        assert_eq!(value["metadata"]["count"], 3);
+        assert!(value.get("decisionId").is_none() && value.get("resource").is_none());
+    }
+}
