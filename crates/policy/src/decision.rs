@@ -1,0 +1,185 @@
+//! Question, decision, and the id that names both.
+
+use std::fmt;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{Matrix, Permissions, canonical};
+
+/// What is asked: may this subject do this to that.
+#[derive(Debug, Clone, Serialize)]
+pub struct Question<'q> {
+    /// `agent`, `operator`, `machine`, `service` or `anonymous`.
+    pub subject_type: &'q str,
+    /// Which one.
+    pub subject_id: &'q str,
+    /// The tenant it is asked in.
+    pub tenant: &'q str,
+    /// A permission's resource.
+    pub resource: &'q str,
+    /// Which one, or `*`.
+    pub resource_id: &'q str,
+    /// A permission's action.
+    pub action: &'q str,
+}
+
+/// The answer's direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// It may.
+    Allow,
+    /// It may not.
+    Deny,
+}
+
+impl Effect {
+    /// The word in a canonical decision.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// Why, as a stable word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// This role grants it.
+    Role(String),
+    /// This OAuth scope grants it.
+    Scope(String),
+    /// The subject holds everything.
+    Bootstrap,
+    /// The subject proved nothing.
+    NoCredentials,
+    /// The subject holds nothing that grants it.
+    InsufficientPermissions,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Role(role) => write!(f, "role:{role}"),
+            Self::Scope(scope) => write!(f, "scope:{scope}"),
+            Self::Bootstrap => f.write_str("bootstrap"),
+            Self::NoCredentials => f.write_str("no-credentials"),
+            Self::InsufficientPermissions => f.write_str("insufficient-permissions"),
+        }
+    }
+}
+
+/// `decision:` and 16 hex digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionId(String);
+
+impl DecisionId {
+    /// The id of a canonical decision: SHA-256 over its RFC 8785 text.
+    #[must_use]
+    pub fn of(canonical: &str) -> Self {
+        let digest = digest(&SHA256, canonical.as_bytes());
+        Self(format!("decision:{}", hex::encode(&digest.as_ref()[..8])))
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DecisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The answer, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Names question and answer.
+    pub id: DecisionId,
+    /// Which way.
+    pub effect: Effect,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl Decision {
+    /// Decides for somebody who holds roles of the matrix.
+    #[must_use]
+    pub fn by_roles<'r>(
+        question: &Question<'_>,
+        roles: impl IntoIterator<Item = &'r str>,
+        matrix: &Matrix,
+    ) -> Self {
+        let mut roles = roles.into_iter().peekable();
+        let reason = if roles.peek().is_none() {
+            Err(Reason::NoCredentials)
+        } else {
+            let role = matrix.granting(roles, question.resource, question.action);
+            role.map(|role| Reason::Role(role.to_owned())).ok_or(Reason::InsufficientPermissions)
+        };
+        Self::because(question, reason, matrix)
+    }
+
+    /// Decides for somebody who holds scopes.
+    #[must_use]
+    pub fn by_scopes(question: &Question<'_>, scopes: &Permissions, matrix: &Matrix) -> Self {
+        let wanted = format!("{}:{}", question.resource, question.action);
+        let reason = if scopes.holds(&wanted) {
+            Ok(Reason::Scope(wanted))
+        } else {
+            Err(Reason::InsufficientPermissions)
+        };
+        Self::because(question, reason, matrix)
+    }
+
+    /// The decision that follows from a reason: `Ok` allows, `Err` denies.
+    #[must_use]
+    pub fn because(
+        question: &Question<'_>,
+        reason: Result<Reason, Reason>,
+        matrix: &Matrix,
+    ) -> Self {
+        let (effect, reason) = match reason {
+            Ok(reason) => (Effect::Allow, reason),
+            Err(reason) => (Effect::Deny, reason),
+        };
+        let canonical = canonical(&question.decided(effect, &reason, matrix.hash()));
+        Self { id: DecisionId::of(&canonical), effect, reason }
+    }
+}
+
+impl Question<'_> {
+    fn decided(&self, effect: Effect, reason: &Reason, policy_version: &str) -> Value {
+        json!({
+            "effect": effect.as_str(),
+            "policy_package": "rbac",
+            "policy_version": policy_version,
+            "question": {
+                "action": {"name": self.action, "properties": {}},
+                "context": {},
+                "resource": {
+                    "id": self.resource_id,
+                    "properties": {},
+                    "system": "countersign",
+                    "type": self.resource,
+                },
+                "subject": {
+                    "id": self.subject_id,
+                    "properties": {},
+                    "tenant": self.tenant,
+                    "type": self.subject_type,
+                },
+                "tenant": self.tenant,
+            },
+            "reason": reason.to_string(),
+            "registry_digest": null,
+        })
+    }
+}
