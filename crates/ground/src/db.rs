@@ -79,6 +79,8 @@ pub struct Options {
 /// What is measured of the database.
 #[derive(Debug, Clone)]
 pub struct Metrics {
+    /// All three of the following, for the registry.
+    pub queries: Family<Operation, Histogram, fn() -> Histogram>,
     /// Seconds of a read, its wait for a connection included.
     pub read: Histogram,
     /// Seconds of a write, from being asked for to its answer.
@@ -89,6 +91,13 @@ pub struct Metrics {
     pub in_use: Gauge,
     /// Events committed to the record.
     pub events: Family<Action, Counter>,
+}
+
+/// Which kind of call to the database.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Operation {
+    /// `read`, `write` or `commit`.
+    pub operation: &'static str,
 }
 
 /// Which action an event is of.
@@ -116,11 +125,15 @@ impl Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let seconds = || Histogram::new(exponential_buckets(0.000_1, 2.0, 15));
+        let queries = Family::new_with_constructor(
+            (|| Histogram::new(exponential_buckets(0.000_1, 2.0, 15))) as fn() -> Histogram,
+        );
+        let of = |operation| queries.get_or_create_owned(&Operation { operation });
         Self {
-            read: seconds(),
-            write: seconds(),
-            commit: seconds(),
+            read: of("read"),
+            write: of("write"),
+            commit: of("commit"),
+            queries,
             in_use: Gauge::default(),
             events: Family::default(),
         }

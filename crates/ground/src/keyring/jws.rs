@@ -157,6 +157,12 @@ impl TokenKey {
         &self.jwk.kid
     }
 
+    /// The encoded JOSE header of its tokens, with the dot behind it.
+    #[must_use]
+    pub fn header(&self) -> &str {
+        &self.header
+    }
+
     /// The published half.
     #[must_use]
     pub fn jwk(&self) -> &Jwk {

@@ -1,5 +1,7 @@
 //! The master key: seals what must be recovered, with AES-256-GCM.
 
+use std::sync::Arc;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::digest::{SHA256, digest};
 use zeroize::Zeroizing;
@@ -8,8 +10,9 @@ use crate::entropy::Entropy;
 use crate::secret::SealedSecret;
 
 /// The key under which the ring is sealed. It is never in the database or a backup.
+#[derive(Clone)]
 pub struct MasterKey {
-    key: LessSafeKey,
+    key: Arc<LessSafeKey>,
     id: String,
 }
 
@@ -37,7 +40,7 @@ impl MasterKey {
         let key = UnboundKey::new(&AES_256_GCM, &bytes).ok()?;
         // Names the key without telling anything about it.
         let named = digest(&SHA256, &[b"countersign master key ".as_slice(), &bytes].concat());
-        Some(Self { key: LessSafeKey::new(key), id: hex::encode(&named.as_ref()[..8]) })
+        Some(Self { key: Arc::new(LessSafeKey::new(key)), id: hex::encode(&named.as_ref()[..8]) })
     }
 
     /// Which master key this is.
