@@ -1,0 +1,9 @@
+//! Doors: where requests come in. A feature's `http.rs` counts as one, too.
+
+pub mod edge;
+pub mod extract;
+pub mod fields;
+pub mod health;
+pub mod metrics;
+pub mod openapi;
+pub mod serve;

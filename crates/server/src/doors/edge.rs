@@ -1,0 +1,161 @@
+//! The outermost layer: what every request gets and every answer carries.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use countersign_ground::clock::Stopwatch;
+use countersign_ground::ids::uuid_v7;
+use countersign_ground::problem::{Code, Problem};
+use futures_util::FutureExt;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+
+use super::extract::RequestId;
+use crate::app::App;
+use crate::features::oauth;
+use crate::metrics::Http;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const LONGEST_REQUEST_ID: usize = 128;
+
+/// Gives the request an id, answers whatever happens, and counts it.
+pub async fn edge(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let watch = Stopwatch::start();
+    let (id, id_header) = request_id(&app, request.headers());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let method = request.method().clone();
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let preflight = is_preflight(&request);
+    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+
+    app.metrics.in_flight.inc();
+    let answered = if preflight {
+        Ok(StatusCode::NO_CONTENT.into_response())
+    } else {
+        AssertUnwindSafe(next.run(request)).catch_unwind().await
+    };
+    app.metrics.in_flight.dec();
+
+    let route = route.as_ref().map(MatchedPath::as_str);
+    let mut response = answered.unwrap_or_else(|_| Problem::internal("panicked").into_response());
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        response = write_out(&problem, response.headers(), &id, &method, route);
+    }
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id_header);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if origin.is_some() {
+        allow_origin(headers, &app.config.cors_origin, preflight);
+    }
+    let label = Http {
+        method: method_label(&method),
+        route: route_label(route),
+        status_code: response.status().as_u16(),
+    };
+    app.metrics.seconds.get_or_create(&label).observe(watch.elapsed().as_secs_f64());
+    app.metrics.requests.get_or_create(&label).inc();
+    tracing::debug!(
+        target: "countersign::access",
+        request_id = &*id, method = label.method, route = &*label.route,
+        status = label.status_code, seconds = watch.elapsed().as_secs_f64(),
+    );
+    response
+}
+
+/// The body, which needs the request's id; and the log line, which alone may tell the cause.
+fn write_out(
+    problem: &Problem,
+    had: &HeaderMap,
+    id: &str,
+    method: &Method,
+    route: Option<&str>,
+) -> Response {
+    if let Some(cause) = problem.cause() {
+        let status = problem.status().as_u16();
+        tracing::error!(request_id = id, %method, route, status, cause, "request failed");
+    }
+    let mut response = match route {
+        Some(route) if oauth::is_endpoint(route) => oauth::error::from_problem(problem),
+        _ => problem.response(id),
+    };
+    // Of the framework's own: which methods a 405 would allow.
+    if let Some(allow) = had.get(header::ALLOW) {
+        response.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    response
+}
+
+fn request_id(app: &App, headers: &HeaderMap) -> (Arc<str>, HeaderValue) {
+    let given = headers.get(REQUEST_ID).filter(|value| {
+        (1..=LONGEST_REQUEST_ID).contains(&value.len())
+            && value.as_bytes().iter().all(u8::is_ascii_graphic)
+    });
+    if let Some(value) = given
+        && let Ok(text) = value.to_str()
+    {
+        return (text.into(), value.clone());
+    }
+    let mut text = [0; 36];
+    let made = uuid_v7(app.clock.now(), &app.entropy);
+    let text: &str = made.as_hyphenated().encode_lower(&mut text);
+    (text.into(), HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown")))
+}
+
+/// A CORS preflight (Fetch standard, section 3.3).
+fn is_preflight(request: &Request) -> bool {
+    let headers = request.headers();
+    request.method() == Method::OPTIONS
+        && headers.contains_key(header::ORIGIN)
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+fn allow_origin(headers: &mut HeaderMap, allowed: &str, preflight: bool) {
+    let Ok(allowed) = HeaderValue::from_str(allowed) else { return };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+    headers.append(header::VARY, HeaderValue::from_static("origin"));
+    let exposed = HeaderValue::from_static("x-request-id, etag, location, retry-after");
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    if preflight {
+        let methods = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+        let names = HeaderValue::from_static("authorization, content-type, if-match, x-request-id");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    }
+}
+
+fn method_label(method: &Method) -> &'static str {
+    let known = [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::HEAD,
+        Method::OPTIONS,
+    ];
+    let names = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    known.iter().position(|one| one == method).map_or("other", |at| names[at])
+}
+
+/// `/api/v1/agents/{id}` is counted as `/api/v1/agents/:id`.
+fn route_label(route: Option<&str>) -> Arc<str> {
+    match route {
+        Some(route) if route.contains('{') => route.replace('{', ":").replace('}', "").into(),
+        Some(route) => route.into(),
+        None => "none".into(),
+    }
+}
+
+/// Nothing is at this path.
+pub async fn not_found() -> Problem {
+    Problem::new(Code::NotFound, "nothing is at this path; see `/openapi.json`")
+}
+
+/// Something is at this path, but not by this method.
+pub async fn method_not_allowed() -> Problem {
+    Problem::new(Code::MethodNotAllowed, "this path does not take this method; see `Allow`")
+}

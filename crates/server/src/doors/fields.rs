@@ -1,0 +1,205 @@
+//! The members of a request's body, or the parameters of its query, taken one by one.
+//!
+//! Taking them by hand, not by derive, is what lets a 400 name every field at fault, known or not.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use countersign_ground::clock::Time;
+use countersign_ground::problem::Problem;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+/// Fields not taken yet, and what was wrong with those that were.
+pub struct Fields {
+    values: BTreeMap<String, Value>,
+    faults: BTreeMap<String, String>,
+}
+
+impl Fields {
+    /// Reads a JSON object. A name given twice is a fault: readers differ on which one counts.
+    ///
+    /// # Errors
+    /// When it is not a JSON object.
+    pub fn from_json(body: &[u8]) -> Result<Self, serde_json::Error> {
+        let Members(members) = serde_json::from_slice(body)?;
+        Ok(Self::new(members))
+    }
+
+    /// Reads a query string.
+    #[must_use]
+    pub fn from_query(query: &str) -> Self {
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        Self::new(pairs.map(|(name, value)| (name.into_owned(), Value::from(&*value))).collect())
+    }
+
+    fn new(pairs: Vec<(String, Value)>) -> Self {
+        let mut fields = Self { values: BTreeMap::new(), faults: BTreeMap::new() };
+        for (name, value) in pairs {
+            if fields.values.contains_key(&name) {
+                fields.fault(&name, "given more than once");
+            }
+            // PostgreSQL can't store it, and nothing meant for people holds it.
+            if holds_nul(&value) {
+                fields.fault(&name, "must not contain U+0000");
+            }
+            fields.values.insert(name, value);
+        }
+        fields
+    }
+
+    /// Whether the field is there.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    /// Notes a fault.
+    pub fn fault(&mut self, name: &str, what: impl Into<String>) {
+        self.faults.entry(name.to_owned()).or_insert(what.into());
+    }
+
+    /// A field that may be missing; `null` is not missing.
+    pub fn optional<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(Value) -> Result<T, String>,
+    ) -> Option<T> {
+        let value = self.values.remove(name)?;
+        match read(value) {
+            Ok(value) => Some(value),
+            Err(what) => {
+                self.fault(name, what);
+                None
+            }
+        }
+    }
+
+    /// A field that must be there.
+    pub fn required<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(Value) -> Result<T, String>,
+    ) -> Option<T> {
+        if !self.has(name) {
+            self.fault(name, "is required");
+        }
+        self.optional(name, read)
+    }
+
+    /// Refuses what was at fault, and every field that nobody took.
+    ///
+    /// # Errors
+    /// A 400 that names them all.
+    pub fn finish(mut self) -> Result<(), Problem> {
+        for name in std::mem::take(&mut self.values).into_keys() {
+            let shown: String = name.chars().take(64).collect();
+            self.fault(&shown, "is not a known field");
+        }
+        if self.faults.is_empty() { Ok(()) } else { Err(Problem::fields(self.faults)) }
+    }
+}
+
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(members) => {
+            members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value))
+        }
+        _ => false,
+    }
+}
+
+/// Reads a string.
+///
+/// # Errors
+/// When it is something else.
+pub fn text(value: Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(text),
+        _ => Err("must be a string".into()),
+    }
+}
+
+/// Reads a string of at least one and at most `most` characters.
+pub fn text_up_to(most: usize) -> impl FnOnce(Value) -> Result<String, String> {
+    move |value| {
+        let text = text(value)?;
+        if (1..=most).contains(&text.chars().count()) {
+            Ok(text)
+        } else {
+            Err(format!("must have 1 to {most} characters"))
+        }
+    }
+}
+
+/// Reads a string that parses; the parser's error says what would be right.
+///
+/// # Errors
+/// When it doesn't.
+pub fn parsed<T: FromStr<Err: fmt::Display>>(value: Value) -> Result<T, String> {
+    text(value)?.parse().map_err(|error: T::Err| error.to_string())
+}
+
+/// Reads a time as RFC 3339 writes it.
+///
+/// # Errors
+/// When it is something else.
+pub fn time(value: Value) -> Result<Time, String> {
+    let wanted = "expected a time such as `2026-01-31T12:00:00Z` (RFC 3339)";
+    text(value)?.parse().map_err(|_| wanted.to_owned())
+}
+
+/// Reads an integer, also from a query's text.
+pub fn integer(least: i64, most: i64) -> impl FnOnce(Value) -> Result<i64, String> {
+    move |value| {
+        let number = match &value {
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        number
+            .filter(|number| (least..=most).contains(number))
+            .ok_or_else(|| format!("must be an integer from {least} to {most}"))
+    }
+}
+
+/// Reads a list, each item by `read`.
+pub fn list<T>(
+    most: usize,
+    read: impl Fn(Value) -> Result<T, String>,
+) -> impl FnOnce(Value) -> Result<Vec<T>, String> {
+    move |value| {
+        let Value::Array(items) = value else { return Err("must be a list".into()) };
+        if items.len() > most {
+            return Err(format!("must have at most {most} items"));
+        }
+        let items = items.into_iter().enumerate();
+        items.map(|(i, item)| read(item).map_err(|what| format!("item {i}: {what}"))).collect()
+    }
+}
+
+/// An object's members as they stand, duplicates included.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}

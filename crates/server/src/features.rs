@@ -1,0 +1,10 @@
+//! One folder a feature: `mod` holds types, lifecycle and refusals, `store` all SQL of its tables,
+//! `http` wire types and handlers.
+
+pub mod activity;
+pub mod agents;
+pub mod audit;
+pub mod credentials;
+pub mod keys;
+pub mod oauth;
+pub mod operators;

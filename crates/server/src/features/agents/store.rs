@@ -1,0 +1,286 @@
+//! All SQL of `agents`.
+
+use std::sync::Arc;
+
+use countersign_ground::clock::Time;
+use countersign_ground::db::{self, Db, Row, Tx};
+use countersign_ground::ids::AgentId;
+use countersign_ground::params;
+use countersign_ground::problem::Problem;
+use countersign_policy::Permissions;
+
+use super::wire::NewAgent;
+use super::{Agent, AgentError, AgentType, DeploymentEnv, Patch, Status};
+use crate::law::action::{ChangeAgent, CreateAgent, ReadAgents};
+use crate::law::directory::Directory;
+use crate::law::permit::Permit;
+
+macro_rules! columns {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            " id, tenant, email, agent_type, version, capabilities, owner, deployment_env, status,
+              scopes, allowed_resources, gen, revision, created_at, updated_at, last_seen_at ",
+            $after
+        )
+    };
+}
+
+fn agent(row: &mut Row) -> db::Result<Agent> {
+    let corrupt = |what: &str| db::Error::Query(format!("agents.{what} is not readable"));
+    Ok(Agent {
+        agent_id: row.take()?,
+        tenant: row.take()?,
+        email: row.take()?,
+        agent_type: word::<AgentType>(row, "agent_type")?,
+        version: row.take()?,
+        capabilities: list(row, "capabilities")?,
+        owner: row.take()?,
+        deployment_env: word::<DeploymentEnv>(row, "deployment_env")?,
+        status: word::<Status>(row, "status")?,
+        scopes: match row.take::<String>()?.as_str() {
+            "" => Permissions::default(),
+            scope => Permissions::from_scope(scope).map_err(|_| corrupt("scopes"))?,
+        },
+        allowed_resources: list(row, "allowed_resources")?,
+        generation: row.take()?,
+        revision: row.take()?,
+        created_at: row.take()?,
+        updated_at: row.take()?,
+        last_seen_at: row.take()?,
+    })
+}
+
+fn word<T: std::str::FromStr>(row: &mut Row, column: &str) -> db::Result<T> {
+    let text: String = row.take()?;
+    text.parse().map_err(|_| db::Error::Query(format!("agents.{column} is not readable")))
+}
+
+fn list(row: &mut Row, column: &str) -> db::Result<Vec<String>> {
+    let text: String = row.take()?;
+    serde_json::from_str(&text)
+        .map_err(|_| db::Error::Query(format!("agents.{column} is not readable")))
+}
+
+fn json(items: &[String]) -> String {
+    serde_json::Value::from(items).to_string()
+}
+
+/// Registers an agent, active, unless its email is taken.
+///
+/// # Errors
+/// [`AgentError::EmailTaken`], or the database's failure.
+pub async fn create(
+    tx: &mut Tx,
+    permit: &Permit<CreateAgent>,
+    id: AgentId,
+    new: &NewAgent,
+    now: Time,
+) -> Result<Agent, Problem> {
+    let row = tx
+        .query_opt(
+            columns!(
+                "INSERT INTO agents
+                    (id, tenant, email, agent_type, version, capabilities, owner, deployment_env,
+                     status, scopes, allowed_resources, gen, revision, created_at, updated_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, 1, 1, $11, $11)
+                 ON CONFLICT DO NOTHING RETURNING",
+                ""
+            ),
+            params![
+                &id,
+                permit.tenant(),
+                &new.email,
+                new.agent_type.as_str(),
+                &new.version,
+                json(&new.capabilities),
+                &new.owner,
+                new.deployment_env.as_str(),
+                new.scopes.to_scope(),
+                json(&new.allowed_resources),
+                now,
+            ],
+        )
+        .await?;
+    let mut row = row.ok_or_else(|| AgentError::EmailTaken(new.email.clone()))?;
+    Ok(agent(&mut row)?)
+}
+
+/// One agent of the permit's tenant.
+///
+/// # Errors
+/// [`AgentError::NotFound`], or the database's failure.
+pub async fn find(db: &Db, permit: &Permit<ReadAgents>, id: AgentId) -> Result<Agent, Problem> {
+    let row = db
+        .query_opt(
+            columns!("SELECT", "FROM agents WHERE tenant = $1 AND id = $2"),
+            params![permit.tenant(), &id],
+        )
+        .await?;
+    let mut row = row.ok_or(AgentError::NotFound(id))?;
+    Ok(agent(&mut row)?)
+}
+
+/// Which agents are wanted.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// Who answers for them.
+    pub owner: Option<String>,
+    /// What they do.
+    pub agent_type: Option<AgentType>,
+    /// Where they run.
+    pub deployment_env: Option<DeploymentEnv>,
+    /// Whether they may act.
+    pub status: Option<Status>,
+    /// From 1.
+    pub page: i64,
+    /// Agents a page.
+    pub limit: i64,
+}
+
+/// One page of the tenant's agents, newest first, and how many there are on all pages.
+///
+/// # Errors
+/// The database's failure.
+pub async fn list_page(
+    db: &Db,
+    permit: &Permit<ReadAgents>,
+    wanted: &Wanted,
+) -> db::Result<(Vec<Agent>, i64)> {
+    const MATCHING: &str = "SELECT COUNT(*) FROM agents WHERE tenant = $1
+          AND ($2 IS NULL OR owner = $2) AND ($3 IS NULL OR agent_type = $3)
+          AND ($4 IS NULL OR deployment_env = $4) AND ($5 IS NULL OR status = $5)";
+    let filter = params![
+        permit.tenant(),
+        wanted.owner.clone(),
+        wanted.agent_type.map(AgentType::as_str),
+        wanted.deployment_env.map(DeploymentEnv::as_str),
+        wanted.status.map(Status::as_str),
+    ];
+    let mut count = db.query(MATCHING, filter).await?;
+    let total = count.first_mut().map_or(Ok(0), Row::take)?;
+    let mut page = filter.to_vec();
+    page.extend_from_slice(params![wanted.limit, (wanted.page - 1).saturating_mul(wanted.limit)]);
+    let rows = db
+        .query(
+            columns!(
+                "SELECT",
+                "FROM agents WHERE tenant = $1
+                    AND ($2 IS NULL OR owner = $2) AND ($3 IS NULL OR agent_type = $3)
+                    AND ($4 IS NULL OR deployment_env = $4) AND ($5 IS NULL OR status = $5)
+                  ORDER BY id DESC LIMIT $6 OFFSET $7"
+            ),
+            &page,
+        )
+        .await?;
+    let agents = rows.into_iter().map(|mut row| agent(&mut row)).collect::<db::Result<_>>()?;
+    Ok((agents, total))
+}
+
+/// Changes an agent, if it still has the revision that the client read.
+///
+/// # Errors
+/// An [`AgentError`], or the database's failure.
+pub async fn change(
+    tx: &mut Tx,
+    permit: &Permit<ChangeAgent>,
+    id: AgentId,
+    patch: &Patch,
+    if_match: Option<&str>,
+    now: Time,
+) -> Result<(Agent, &'static str), Problem> {
+    let row = tx
+        .query_opt(
+            columns!("SELECT", "FROM agents WHERE tenant = $1 AND id = $2 FOR UPDATE"),
+            params![permit.tenant(), &id],
+        )
+        .await?;
+    let mut changed = agent(&mut row.ok_or(AgentError::NotFound(id))?)?;
+    if if_match.is_some_and(|etag| etag != changed.etag()) {
+        return Err(AgentError::Changed(id).into());
+    }
+    let action = changed.apply(patch, now)?;
+    tx.execute(
+        "UPDATE agents SET agent_type = $3, version = $4, capabilities = $5, owner = $6,
+                deployment_env = $7, status = $8, scopes = $9, allowed_resources = $10,
+                gen = $11, revision = $12, updated_at = $13
+          WHERE tenant = $1 AND id = $2",
+        params![
+            permit.tenant(),
+            &id,
+            changed.agent_type.as_str(),
+            &changed.version,
+            json(&changed.capabilities),
+            &changed.owner,
+            changed.deployment_env.as_str(),
+            changed.status.as_str(),
+            changed.scopes.to_scope(),
+            json(&changed.allowed_resources),
+            changed.generation,
+            changed.revision,
+            now,
+        ],
+    )
+    .await?;
+    Ok((changed, action))
+}
+
+/// Holds an active agent in place until the transaction ends: a grant must not slip past a stop.
+///
+/// # Errors
+/// An [`AgentError`] when it is not there or not active.
+pub async fn hold_active(tx: &mut Tx, tenant: &str, id: AgentId) -> Result<(), Problem> {
+    let row = tx
+        .query_opt(
+            "SELECT status FROM agents WHERE tenant = $1 AND id = $2 FOR SHARE",
+            params![tenant, &id],
+        )
+        .await?;
+    let mut row = row.ok_or(AgentError::NotFound(id))?;
+    match word(&mut row, "status")? {
+        Status::Active => Ok(()),
+        Status::Suspended => Err(AgentError::NotActive(id).into()),
+        Status::Decommissioned => Err(AgentError::Decommissioned(id).into()),
+    }
+}
+
+/// Notes when agents were last seen; an older time never replaces a newer.
+///
+/// # Errors
+/// The database's failure.
+pub async fn seen(tx: &mut Tx, agents: &[(AgentId, Time)]) -> db::Result<()> {
+    for (id, at) in agents {
+        tx.execute(
+            "UPDATE agents SET last_seen_at = $2
+              WHERE id = $1 AND (last_seen_at IS NULL OR last_seen_at < $2)",
+            params![id, *at],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Reads every agent into memory, a page at a time.
+///
+/// # Errors
+/// The database's failure.
+pub async fn load(db: &Db, directory: &Arc<Directory>) -> db::Result<()> {
+    const PAGE: i64 = 5_000;
+    let mut after = String::new();
+    loop {
+        let rows = db
+            .query(
+                columns!("SELECT", "FROM agents WHERE id > $1 ORDER BY id LIMIT $2"),
+                params![&after, PAGE],
+            )
+            .await?;
+        let Some(last) = rows.len().checked_sub(1) else { return Ok(()) };
+        for (i, mut row) in rows.into_iter().enumerate() {
+            let agent = agent(&mut row)?;
+            if i == last {
+                after = agent.agent_id.to_string();
+            }
+            directory.put_agent(agent.facts());
+        }
+    }
+}

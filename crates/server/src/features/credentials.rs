@@ -1,0 +1,87 @@
+//! Credentials: how an agent proves to be itself. A secret is shown once and kept as a digest.
+
+pub mod http;
+pub mod store;
+
+use countersign_ground::clock::Time;
+use countersign_ground::ids::{AgentId, CredentialId};
+use countersign_ground::problem::{Code, Problem};
+use countersign_ground::secret::SecretDigest;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::law::directory::CredentialFacts;
+
+/// Whether a credential is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It is.
+    Active,
+    /// It was, until `expiresAt`.
+    Expired,
+    /// It was ended.
+    Revoked,
+}
+
+/// One credential, as its row has it.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    id: CredentialId,
+    agent: AgentId,
+    digest: Option<SecretDigest>,
+    previous: Option<(SecretDigest, Time)>,
+    revision: i64,
+    created_at: Time,
+    expires_at: Option<Time>,
+    revoked_at: Option<Time>,
+    last_used_at: Option<Time>,
+    last_used_from: Option<String>,
+}
+
+impl Credential {
+    fn status(&self, now: Time) -> Status {
+        match (self.revoked_at, self.expires_at) {
+            (Some(_), _) => Status::Revoked,
+            (None, Some(end)) if end <= now => Status::Expired,
+            _ => Status::Active,
+        }
+    }
+
+    /// What the law needs to know; `None` once there is no secret to know.
+    fn facts(&self) -> Option<CredentialFacts> {
+        Some(CredentialFacts {
+            id: self.id,
+            digest: self.digest?,
+            previous: self.previous,
+            expires_at: self.expires_at,
+            revoked: self.revoked_at.is_some(),
+            revision: self.revision,
+        })
+    }
+}
+
+/// Why a request about a credential was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialError {
+    /// Of this agent, by this id.
+    #[error("no credential `{0}`")]
+    NotFound(CredentialId),
+    /// It can only be looked at.
+    #[error("credential `{0}` is revoked; create a new one")]
+    Revoked(CredentialId),
+    /// A new secret would be good for nothing.
+    #[error("credential `{0}` has expired; create a new one")]
+    Expired(CredentialId),
+}
+
+impl From<CredentialError> for Problem {
+    fn from(error: CredentialError) -> Self {
+        let code = match &error {
+            CredentialError::NotFound(_) => Code::CredentialNotFound,
+            CredentialError::Revoked(_) => Code::CredentialRevoked,
+            CredentialError::Expired(_) => Code::Conflict,
+        };
+        Self::new(code, error.to_string())
+    }
+}

@@ -1,0 +1,270 @@
+//! `/api/v1/agents/{id}/credentials`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json as Body;
+use axum::extract::State;
+use countersign_ground::clock::Time;
+use countersign_ground::db::Tx;
+use countersign_ground::ids::{AgentId, CredentialId};
+use countersign_ground::problem::Problem;
+use countersign_ground::record::Event;
+use countersign_ground::secret::Secret;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::store::{self, NewSecret};
+use super::{Credential, Status};
+use crate::app::App;
+use crate::doors::extract::{Id, Ids, Json, Query};
+use crate::doors::fields;
+use crate::doors::openapi::ProblemBody;
+use crate::features::agents;
+use crate::law::action::{CreateCredential, ReadCredentials, RevokeCredential, RotateCredential};
+use crate::law::caller::Caller;
+use crate::law::directory::Directory;
+use crate::law::permit::Permit;
+
+type Answer<T> = Result<T, Problem>;
+
+const NO_STORE: (HeaderName, HeaderValue) =
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+const LONGEST_GRACE_SECONDS: i64 = 7 * 24 * 3600;
+
+/// A credential, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Shown {
+    #[schema(value_type = String, format = "uuid")]
+    credential_id: CredentialId,
+    #[schema(value_type = String, format = "uuid")]
+    client_id: AgentId,
+    status: Status,
+    #[schema(value_type = String, format = "date-time")]
+    created_at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    expires_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    revoked_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    last_used_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_from: Option<String>,
+    /// Shown this once: when it is made and when it is rotated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
+}
+
+impl Shown {
+    fn new(credential: Credential, now: Time, secret: Option<&Secret>) -> Self {
+        Self {
+            status: credential.status(now),
+            credential_id: credential.id,
+            client_id: credential.agent,
+            created_at: credential.created_at,
+            expires_at: credential.expires_at,
+            revoked_at: credential.revoked_at,
+            last_used_at: credential.last_used_at,
+            last_used_from: credential.last_used_from,
+            client_secret: secret.map(|secret| secret.reveal().to_owned()),
+        }
+    }
+}
+
+/// Make a credential; its secret is shown this once. An agent may make its own.
+#[utoipa::path(post, path = "/api/v1/agents/{id}/credentials", tag = "credentials",
+    params(("id" = String, Path, description = "agentId")),
+    request_body(content = NewCredential, description = "may be empty"),
+    responses((status = 201, body = Shown), (status = 400, body = ProblemBody),
+        (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
+        (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
+pub async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    Id(agent): Id<AgentId>,
+    Json(mut fields): Json,
+) -> Answer<(StatusCode, [(HeaderName, HeaderValue); 1], Body<Shown>)> {
+    let permit = app.law.permit_own::<CreateCredential>(&caller, agent).await?;
+    let now = app.clock.now();
+    let expires_at = fields.optional("expiresAt", fields::time);
+    if expires_at.is_some_and(|end| end <= now) {
+        fields.fault("expiresAt", "must be in the future");
+    }
+    fields.finish()?;
+
+    let (secret, digested) = new_secret(&app);
+    let id = CredentialId::new(now, &app.entropy);
+    let event = app.event("credential.generated", now);
+    let input = (permit, digested, event, Arc::clone(&app.law.directory));
+    let credential = app
+        .db
+        .write(input, move |tx, (permit, secret, event, directory)| {
+            Box::pin(async move {
+                agents::store::hold_active(tx, permit.tenant(), agent).await?;
+                let ids = (agent, id);
+                let made = store::create(tx, permit, ids, secret, expires_at, now).await?;
+                changed(tx, permit, event.clone(), &made, directory);
+                Ok::<_, Problem>(made)
+            })
+        })
+        .await?;
+    Ok((StatusCode::CREATED, [NO_STORE], Body(Shown::new(credential, now, Some(&secret)))))
+}
+
+/// What makes a credential.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes a body to readers of the API")]
+pub struct NewCredential {
+    /// RFC 3339; it never expires when absent.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    expires_at: Option<String>,
+}
+
+/// A page of credentials.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CredentialPage {
+    data: Vec<Shown>,
+    page: i64,
+    limit: i64,
+    total: i64,
+}
+
+/// List an agent's credentials, newest first, never a secret. An agent may list its own.
+#[utoipa::path(get, path = "/api/v1/agents/{id}/credentials", tag = "credentials",
+    params(("id" = String, Path, description = "agentId"),
+        ("page" = Option<i64>, Query, description = "from 1"),
+        ("limit" = Option<i64>, Query, description = "at most 100; 20 when absent")),
+    responses((status = 200, body = CredentialPage), (status = 401, body = ProblemBody),
+        (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Id(agent): Id<AgentId>,
+    Query(mut query): Query,
+) -> Answer<Body<CredentialPage>> {
+    let permit = app.law.permit_own::<ReadCredentials>(&caller, agent).await?;
+    let page = query.optional("page", fields::integer(1, 1_000_000)).unwrap_or(1);
+    let limit = query.optional("limit", fields::integer(1, 100)).unwrap_or(20);
+    query.finish()?;
+    let known = app.law.directory.agent(agent);
+    if known.is_none_or(|known| &*known.tenant != permit.tenant()) {
+        return Err(agents::AgentError::NotFound(agent).into());
+    }
+    let offset = (page - 1).saturating_mul(limit);
+    let (found, total) = store::list(&app.db, &permit, agent, limit, offset).await?;
+    let now = app.clock.now();
+    let data = found.into_iter().map(|credential| Shown::new(credential, now, None)).collect();
+    Ok(Body(CredentialPage { data, page, limit, total }))
+}
+
+/// What rotates a credential.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes a body to readers of the API")]
+pub struct Rotation {
+    /// How long the old secret is still good; at most seven days, not at all when absent.
+    grace_seconds: Option<i64>,
+}
+
+/// Give a credential a new secret, shown this once. An agent may rotate its own.
+#[utoipa::path(post, path = "/api/v1/agents/{id}/credentials/{credentialId}/rotate",
+    tag = "credentials", request_body(content = Rotation, description = "may be empty"),
+    params(("id" = String, Path, description = "agentId"), ("credentialId" = String, Path)),
+    responses((status = 200, body = Shown), (status = 400, body = ProblemBody),
+        (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
+        (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
+pub async fn rotate(
+    State(app): State<App>,
+    caller: Caller,
+    Ids(agent, id): Ids<AgentId, CredentialId>,
+    Json(mut fields): Json,
+) -> Answer<([(HeaderName, HeaderValue); 1], Body<Shown>)> {
+    let permit = app.law.permit_own::<RotateCredential>(&caller, agent).await?;
+    let grace = fields.optional("graceSeconds", fields::integer(0, LONGEST_GRACE_SECONDS));
+    fields.finish()?;
+
+    let now = app.clock.now();
+    let grace = grace.and_then(|seconds| u64::try_from(seconds).ok()).filter(|grace| *grace > 0);
+    let grace_until = grace.map(|seconds| now + Duration::from_secs(seconds));
+    let (secret, digested) = new_secret(&app);
+    let event = app.event("credential.rotated", now);
+    let input = (permit, digested, event, Arc::clone(&app.law.directory));
+    let credential = app
+        .db
+        .write(input, move |tx, (permit, secret, event, directory)| {
+            Box::pin(async move {
+                agents::store::hold_active(tx, permit.tenant(), agent).await?;
+                let ids = (agent, id);
+                let rotated = store::rotate(tx, permit, ids, secret, grace_until, now).await?;
+                let mut event = event.clone();
+                if let Some(until) = grace_until {
+                    event.meta("graceUntil", until.to_string());
+                }
+                changed(tx, permit, event, &rotated, directory);
+                Ok::<_, Problem>(rotated)
+            })
+        })
+        .await?;
+    Ok(([NO_STORE], Body(Shown::new(credential, now, Some(&secret)))))
+}
+
+/// End a credential, and every token that it asked for. An agent may end its own.
+#[utoipa::path(delete, path = "/api/v1/agents/{id}/credentials/{credentialId}",
+    tag = "credentials",
+    params(("id" = String, Path, description = "agentId"), ("credentialId" = String, Path)),
+    responses((status = 204), (status = 401, body = ProblemBody),
+        (status = 403, body = ProblemBody), (status = 404, body = ProblemBody),
+        (status = 409, body = ProblemBody)))]
+pub async fn revoke(
+    State(app): State<App>,
+    caller: Caller,
+    Ids(agent, id): Ids<AgentId, CredentialId>,
+) -> Answer<StatusCode> {
+    let permit = app.law.permit_own::<RevokeCredential>(&caller, agent).await?;
+    let now = app.clock.now();
+    let event = app.event("credential.revoked", now);
+    app.db
+        .write(
+            (permit, event, Arc::clone(&app.law.directory)),
+            move |tx, (permit, event, directory)| {
+                Box::pin(async move {
+                    let revoked = store::revoke(tx, permit, (agent, id), now).await?;
+                    changed(tx, permit, event.clone(), &revoked, directory);
+                    Ok::<_, Problem>(())
+                })
+            },
+        )
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn new_secret(app: &App) -> (Secret, NewSecret) {
+    let secret = Secret::generate("sk_live_", &app.entropy);
+    let key = app.keys.digest();
+    let digested = NewSecret { digest: key.digest(secret.reveal()), digest_key: key.version };
+    (secret, digested)
+}
+
+/// What every change of a credential ends with: its event, and memory that follows the commit.
+fn changed<A>(
+    tx: &mut Tx,
+    permit: &Permit<A>,
+    mut event: Event,
+    credential: &Credential,
+    directory: &Arc<Directory>,
+) {
+    event.agent = Some(credential.agent);
+    event.resource = Some(format!("credentials/{}", credential.id));
+    event.meta("credentialId", credential.id.to_string());
+    tx.record(permit.sign(event).leaf());
+    if let Some(facts) = credential.facts() {
+        let (directory, agent) = (Arc::clone(directory), credential.agent);
+        tx.after_commit(move || directory.put_credential(agent, facts));
+    }
+}

@@ -1,0 +1,270 @@
+//! All SQL of `credentials`.
+
+use std::sync::Arc;
+
+use countersign_ground::clock::Time;
+use countersign_ground::db::{self, Db, Row, Tx};
+use countersign_ground::ids::{AgentId, CredentialId};
+use countersign_ground::params;
+use countersign_ground::problem::Problem;
+use countersign_ground::secret::SecretDigest;
+
+use super::{Credential, CredentialError};
+use crate::law::action::{CreateCredential, ReadCredentials, RevokeCredential, RotateCredential};
+use crate::law::directory::Directory;
+use crate::law::permit::Permit;
+
+macro_rules! columns {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            " id, client_id, digest, previous_digest, previous_until, revision, created_at,
+              expires_at, revoked_at, last_used_at, last_used_from ",
+            $after
+        )
+    };
+}
+
+fn credential(row: &mut Row) -> db::Result<Credential> {
+    let (id, agent, digest) = (row.take()?, row.take()?, row.take()?);
+    let previous: (Option<SecretDigest>, Option<Time>) = (row.take()?, row.take()?);
+    Ok(Credential {
+        id,
+        agent,
+        digest,
+        previous: previous.0.zip(previous.1),
+        revision: row.take()?,
+        created_at: row.take()?,
+        expires_at: row.take()?,
+        revoked_at: row.take()?,
+        last_used_at: row.take()?,
+        last_used_from: row.take()?,
+    })
+}
+
+/// A new secret, digested.
+#[derive(Debug)]
+pub struct NewSecret {
+    /// Of the secret that is shown once.
+    pub digest: SecretDigest,
+    /// The version of the key it was digested under.
+    pub digest_key: i64,
+}
+
+/// Makes a credential.
+///
+/// # Errors
+/// The database's failure.
+pub async fn create(
+    tx: &mut Tx,
+    permit: &Permit<CreateCredential>,
+    (agent, id): (AgentId, CredentialId),
+    secret: &NewSecret,
+    expires_at: Option<Time>,
+    now: Time,
+) -> Result<Credential, Problem> {
+    let row = tx
+        .query_opt(
+            columns!(
+                "INSERT INTO credentials
+                    (id, client_id, tenant, digest, digest_key, revision, created_at, expires_at)
+                 VALUES ($1, $2, $3, $4, $5, 1, $6, $7) RETURNING",
+                ""
+            ),
+            params![
+                &id,
+                &agent,
+                permit.tenant(),
+                &secret.digest,
+                secret.digest_key,
+                now,
+                expires_at
+            ],
+        )
+        .await?;
+    let mut row = row.ok_or(CredentialError::NotFound(id))?;
+    Ok(credential(&mut row)?)
+}
+
+/// The agent's credentials, newest first. An agent has few; more than this many are not shown.
+///
+/// # Errors
+/// The database's failure.
+pub async fn list(
+    db: &Db,
+    permit: &Permit<ReadCredentials>,
+    agent: AgentId,
+    limit: i64,
+    offset: i64,
+) -> db::Result<(Vec<Credential>, i64)> {
+    let mut count = db
+        .query(
+            "SELECT COUNT(*) FROM credentials WHERE tenant = $1 AND client_id = $2",
+            params![permit.tenant(), &agent],
+        )
+        .await?;
+    let total = count.first_mut().map_or(Ok(0), Row::take)?;
+    let rows = db
+        .query(
+            columns!(
+                "SELECT",
+                "FROM credentials WHERE tenant = $1 AND client_id = $2
+                  ORDER BY id DESC LIMIT $3 OFFSET $4"
+            ),
+            params![permit.tenant(), &agent, limit, offset],
+        )
+        .await?;
+    let found: db::Result<_> = rows.into_iter().map(|mut row| credential(&mut row)).collect();
+    Ok((found?, total))
+}
+
+/// Gives a live credential a new secret. The old one is good until `grace_until`, if that is given.
+///
+/// One statement, so two rotations can't interleave: the later one's old secret is the earlier's
+/// new one.
+///
+/// # Errors
+/// A [`CredentialError`], or the database's failure.
+pub async fn rotate(
+    tx: &mut Tx,
+    permit: &Permit<RotateCredential>,
+    (agent, id): (AgentId, CredentialId),
+    secret: &NewSecret,
+    grace_until: Option<Time>,
+    now: Time,
+) -> Result<Credential, Problem> {
+    let row = tx
+        .query_opt(
+            columns!(
+                "UPDATE credentials
+                    SET previous_digest = CASE WHEN $7 IS NULL THEN NULL ELSE digest END,
+                        previous_until = $7, digest = $4, digest_key = $5, revision = revision + 1
+                  WHERE tenant = $1 AND client_id = $2 AND id = $3 AND revoked_at IS NULL
+                    AND (expires_at IS NULL OR expires_at > $6)
+              RETURNING",
+                ""
+            ),
+            params![
+                permit.tenant(),
+                &agent,
+                &id,
+                &secret.digest,
+                secret.digest_key,
+                now,
+                grace_until
+            ],
+        )
+        .await?;
+    match row {
+        Some(mut row) => Ok(credential(&mut row)?),
+        None => Err(why_not(tx, permit.tenant(), agent, id).await?.into()),
+    }
+}
+
+/// Ends a credential; its digests go.
+///
+/// # Errors
+/// A [`CredentialError`], or the database's failure.
+pub async fn revoke(
+    tx: &mut Tx,
+    permit: &Permit<RevokeCredential>,
+    (agent, id): (AgentId, CredentialId),
+    now: Time,
+) -> Result<Credential, Problem> {
+    let row = tx
+        .query_opt(
+            columns!(
+                "UPDATE credentials
+                    SET revoked_at = $4, revision = revision + 1,
+                        previous_digest = NULL, previous_until = NULL
+                  WHERE tenant = $1 AND client_id = $2 AND id = $3 AND revoked_at IS NULL
+              RETURNING",
+                ""
+            ),
+            params![permit.tenant(), &agent, &id, now],
+        )
+        .await?;
+    match row {
+        Some(mut row) => Ok(credential(&mut row)?),
+        None => Err(why_not(tx, permit.tenant(), agent, id).await?.into()),
+    }
+}
+
+/// Why a conditional change found no row.
+async fn why_not(
+    tx: &mut Tx,
+    tenant: &str,
+    agent: AgentId,
+    id: CredentialId,
+) -> db::Result<CredentialError> {
+    let row = tx
+        .query_opt(
+            "SELECT revoked_at FROM credentials WHERE tenant = $1 AND client_id = $2 AND id = $3",
+            params![tenant, &agent, &id],
+        )
+        .await?;
+    Ok(match row {
+        None => CredentialError::NotFound(id),
+        Some(mut row) => match row.take::<Option<Time>>()? {
+            Some(_) => CredentialError::Revoked(id),
+            None => CredentialError::Expired(id),
+        },
+    })
+}
+
+/// One use of a credential.
+#[derive(Debug)]
+pub struct Use {
+    /// Which.
+    pub id: CredentialId,
+    /// When.
+    pub at: Time,
+    /// From which address.
+    pub from: Option<String>,
+}
+
+/// Notes when credentials were last used; an older time never replaces a newer.
+///
+/// # Errors
+/// The database's failure.
+pub async fn used(tx: &mut Tx, uses: &[Use]) -> db::Result<()> {
+    for one in uses {
+        tx.execute(
+            "UPDATE credentials SET last_used_at = $2, last_used_from = $3
+              WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
+            params![&one.id, one.at, one.from.clone()],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Reads every credential that is not revoked into memory, a page at a time.
+///
+/// # Errors
+/// The database's failure.
+pub async fn load(db: &Db, directory: &Arc<Directory>) -> db::Result<()> {
+    const PAGE: i64 = 5_000;
+    let mut after = String::new();
+    loop {
+        let rows = db
+            .query(
+                columns!(
+                    "SELECT",
+                    "FROM credentials WHERE id > $1 AND revoked_at IS NULL ORDER BY id LIMIT $2"
+                ),
+                params![&after, PAGE],
+            )
+            .await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for mut row in rows {
+            let credential = credential(&mut row)?;
+            after = credential.id.to_string();
+            if let Some(facts) = credential.facts() {
+                directory.put_credential(credential.agent, facts);
+            }
+        }
+    }
+}

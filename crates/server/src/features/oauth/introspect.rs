@@ -1,0 +1,130 @@
+//! `POST /api/v1/token/introspect` (RFC 7662).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use countersign_ground::ids::AgentId;
+use countersign_ground::problem::Problem;
+use countersign_ground::record::{Actor, Event};
+use http::{HeaderName, HeaderValue, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::client::authenticate;
+use super::error::OAuthError;
+use super::form::OAuthRequest;
+use crate::app::App;
+use crate::doors::openapi::OAuthErrorBody;
+use crate::law::action::IntrospectToken;
+use crate::law::permit::Permit;
+use crate::law::token::{TokenId, Verified};
+
+/// What a token says, if it is good (section 2.2).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Introspection<'t> {
+    active: bool,
+    #[serde(skip_serializing_if = "Option::is_none", flatten)]
+    says: Option<Says<'t>>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Says<'t> {
+    scope: &'t str,
+    #[schema(value_type = String)]
+    client_id: AgentId,
+    token_type: &'static str,
+    exp: i64,
+    iat: i64,
+    nbf: i64,
+    #[schema(value_type = String)]
+    sub: AgentId,
+    #[schema(value_type = Vec<String>)]
+    aud: &'t [Arc<str>],
+    iss: &'t str,
+    #[schema(value_type = String)]
+    jti: TokenId,
+    tenant: &'t str,
+}
+
+/// What names a token.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes a body to readers of the API")]
+pub struct TokenName {
+    /// The token.
+    token: String,
+    /// Ignored: there is one kind.
+    token_type_hint: Option<String>,
+}
+
+const HEADERS: [(HeaderName, HeaderValue); 2] = [
+    (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+
+/// Learn what a token of the own tenant says, and whether it is good at this moment.
+///
+/// Needs `tokens:read`, or client authentication.
+#[utoipa::path(post, path = "/api/v1/token/introspect", tag = "tokens",
+    request_body(content = TokenName, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = Introspection<'static>), (status = 400, body = OAuthErrorBody),
+        (status = 401, body = OAuthErrorBody), (status = 403, body = OAuthErrorBody),
+        (status = 503, body = OAuthErrorBody)))]
+pub async fn introspect(
+    State(app): State<App>,
+    request: OAuthRequest,
+) -> Result<Response, OAuthError> {
+    let params = request.params(&[])?;
+    let now = app.clock.now();
+    let event = app.event("token.introspected", now);
+    let mut event = match authenticate(&app, &request, &params).await? {
+        Some(client) => {
+            super::token::active(&client.agent)?;
+            let mut event = event;
+            event.tenant = Arc::clone(&client.agent.tenant);
+            event.actor = Actor { kind: "agent", id: client.agent.id.to_string().into() };
+            event.origin = request.origin.clone();
+            event
+        }
+        None => by_permission(&app, &request, event).await?,
+    };
+    let token = app.law.tokens.live(params.required("token")?, now);
+    let token = token.filter(|token| token.claims.tenant == event.tenant);
+    if let Some(token) = &token {
+        event.agent = Some(token.claims.sub);
+        event.meta("jti", token.claims.jti.to_string());
+    }
+    event.meta("active", if token.is_some() { "true" } else { "false" });
+    app.record.append(event).await?;
+    let says = token.as_deref().map(says);
+    let body = Introspection { active: says.is_some(), says };
+    let body = serde_json::to_vec(&body).map_err(Problem::internal)?;
+    Ok((HEADERS, body).into_response())
+}
+
+async fn by_permission(
+    app: &App,
+    request: &OAuthRequest,
+    event: Event,
+) -> Result<Event, OAuthError> {
+    let caller = app.law.caller(&request.headers, request.origin.clone()).await?;
+    let permit: Permit<IntrospectToken> = app.law.permit(&caller, "*").await?;
+    Ok(permit.sign(event))
+}
+
+fn says(token: &Verified) -> Says<'_> {
+    let claims = &token.claims;
+    Says {
+        scope: &claims.scope,
+        client_id: claims.client_id,
+        token_type: "Bearer",
+        exp: claims.exp,
+        iat: claims.iat,
+        nbf: claims.nbf,
+        sub: claims.sub,
+        aud: &claims.aud,
+        iss: &claims.iss,
+        jti: claims.jti,
+        tenant: &claims.tenant,
+    }
+}

@@ -1,0 +1,54 @@
+//! All SQL of `token_revocations`. No other table knows tokens: the record has them.
+
+use countersign_ground::clock::Time;
+use countersign_ground::db::{self, Db, Tx};
+use countersign_ground::params;
+
+use crate::law::directory::Directory;
+use crate::law::token::TokenId;
+
+/// Revokes a token; false when it was revoked already.
+///
+/// # Errors
+/// The database's failure.
+pub async fn revoke(tx: &mut Tx, token: TokenId, expires_at: Time) -> db::Result<bool> {
+    let inserted = tx
+        .execute(
+            "INSERT INTO token_revocations (jti, expires_at) VALUES ($1, $2)
+             ON CONFLICT DO NOTHING",
+            params![token.to_string(), expires_at],
+        )
+        .await?;
+    Ok(inserted > 0)
+}
+
+/// Forgets tokens that have expired.
+///
+/// # Errors
+/// The database's failure.
+pub async fn forget_expired(db: &Db, now: Time) -> db::Result<()> {
+    db.write((), move |tx, ()| {
+        Box::pin(async move {
+            tx.execute("DELETE FROM token_revocations WHERE expires_at <= $1", params![now])
+                .await?;
+            Ok(())
+        })
+    })
+    .await
+}
+
+/// Reads every revoked token into memory.
+///
+/// # Errors
+/// The database's failure.
+pub async fn load(db: &Db, directory: &Directory, now: Time) -> db::Result<()> {
+    let rows = db
+        .query("SELECT jti, expires_at FROM token_revocations WHERE expires_at > $1", params![now])
+        .await?;
+    for mut row in rows {
+        let (jti, expires_at): (String, Time) = (row.take()?, row.take()?);
+        let unreadable = |_| db::Error::Query("token_revocations.jti is not readable".into());
+        directory.put_revoked(jti.parse().map_err(unreadable)?, expires_at);
+    }
+    Ok(())
+}

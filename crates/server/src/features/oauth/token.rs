@@ -1,0 +1,211 @@
+//! `POST /api/v1/token`: an access token for an agent (RFC 6749 section 4.4, RFC 9068).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use countersign_ground::clock::Time;
+use countersign_ground::keyring::RingKey;
+use countersign_ground::problem::Problem;
+use countersign_ground::record::{Actor, Event};
+use countersign_policy::Permissions;
+use http::{HeaderName, HeaderValue, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::client::{authenticate, refuse};
+use super::error::OAuthError;
+use super::form::{OAuthRequest, Params};
+use crate::app::App;
+use crate::doors::openapi::OAuthErrorBody;
+use crate::law::Client;
+use crate::law::directory::{AgentFacts, Standing};
+use crate::law::token::{Claims, TokenId};
+
+/// An issued token (section 5.1).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Issued {
+    /// A JWT of RFC 9068.
+    pub access_token: String,
+    /// Always `Bearer`.
+    pub token_type: &'static str,
+    /// Seconds.
+    pub expires_in: u64,
+    /// What it may be used for.
+    pub scope: String,
+}
+
+/// What asks for a token.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes a body to readers of the API")]
+pub struct TokenForm {
+    /// `client_credentials`.
+    grant_type: String,
+    /// The agentId, unless HTTP Basic carries it.
+    client_id: Option<String>,
+    /// The secret, unless HTTP Basic carries it.
+    client_secret: Option<String>,
+    /// Permissions with spaces between; all that the agent may have when absent.
+    scope: Option<String>,
+    /// Audiences (RFC 8707); may be repeated.
+    resource: Option<String>,
+}
+
+const HEADERS: [(HeaderName, HeaderValue); 3] = [
+    (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::PRAGMA, HeaderValue::from_static("no-cache")),
+];
+
+/// Get an access token with client credentials.
+#[utoipa::path(post, path = "/api/v1/token", tag = "tokens",
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = Issued), (status = 400, body = OAuthErrorBody),
+        (status = 401, body = OAuthErrorBody), (status = 403, body = OAuthErrorBody),
+        (status = 503, body = OAuthErrorBody)))]
+pub async fn issue(State(app): State<App>, request: OAuthRequest) -> Result<Response, OAuthError> {
+    let params = request.params(&["resource"])?;
+    let grant_type = params.required("grant_type")?;
+    let client = match authenticate(&app, &request, &params).await? {
+        Some(client) => client,
+        None => return Err(refuse(&app, &request, false).await?),
+    };
+    if grant_type != "client_credentials" {
+        return Err(OAuthError::UnsupportedGrantType);
+    }
+    active(&client.agent)?;
+    let scopes = scopes(&params, &client.agent)?;
+    let audience = audience(&params, &client.agent, &app.law.issuer)?;
+
+    let now = app.clock.now();
+    let no_key = || Problem::internal("the key ring has no active token key");
+    let key = app.keys.signing().ok_or_else(no_key)?;
+    let claims = claims(&app, &client, &scopes, audience, now);
+    let json = serde_json::to_vec(&claims).map_err(Problem::internal)?;
+    let access_token = key.key.sign(&json).map_err(Problem::internal)?;
+    // The answer leaves only after the event is durable.
+    app.record.append(issued_event(&app, &request, &claims, &key, now)).await?;
+    // What was suspended or revoked meanwhile gets no answer: its token would be dead anyway.
+    still_active(&app, &claims, now)?;
+    app.activity.note(claims.sub, claims.cred, now, request.origin.ip);
+    app.metrics.token_issued(&scopes, &app.law.matrix);
+
+    let expires_in = app.token_ttl().as_secs();
+    let issued = Issued { access_token, token_type: "Bearer", expires_in, scope: claims.scope };
+    let body = serde_json::to_vec(&issued).map_err(Problem::internal)?;
+    Ok((HEADERS, body).into_response())
+}
+
+pub(super) fn active(agent: &AgentFacts) -> Result<(), OAuthError> {
+    match agent.standing {
+        Standing::Active => Ok(()),
+        Standing::Suspended => Err(OAuthError::UnauthorizedClient("the agent is suspended")),
+        Standing::Decommissioned => {
+            Err(OAuthError::UnauthorizedClient("the agent is decommissioned"))
+        }
+    }
+}
+
+fn still_active(app: &App, claims: &Claims, now: Time) -> Result<(), OAuthError> {
+    let agent = app.law.directory.agent(claims.sub);
+    let agent = agent.ok_or(OAuthError::UnauthorizedClient("the agent is gone"))?;
+    active(&agent)?;
+    if agent.generation == claims.r#gen && agent.has_live_credential(claims.cred, now) {
+        Ok(())
+    } else {
+        Err(OAuthError::UnauthorizedClient("the agent or its credential was stopped meanwhile"))
+    }
+}
+
+fn scopes(params: &Params<'_>, agent: &AgentFacts) -> Result<Permissions, OAuthError> {
+    let Some(wanted) = params.get("scope") else {
+        return if agent.scopes.is_empty() {
+            Err(OAuthError::InvalidScope("the agent holds no scope".into()))
+        } else {
+            Ok(agent.scopes.clone())
+        };
+    };
+    let malformed = |error: countersign_policy::InvalidPermission| {
+        OAuthError::InvalidScope(format!("the scope is malformed: {error}"))
+    };
+    let wanted = Permissions::from_scope(wanted).map_err(malformed)?;
+    if let Some(lacking) = wanted.iter().find(|scope| !agent.scopes.holds(scope.as_str())) {
+        return Err(OAuthError::InvalidScope(format!("the agent does not hold `{lacking}`")));
+    }
+    Ok(wanted)
+}
+
+/// RFC 8707 section 2. Without `resource`, the token is for this server.
+fn audience(
+    params: &Params<'_>,
+    agent: &AgentFacts,
+    issuer: &Arc<str>,
+) -> Result<Vec<Arc<str>>, OAuthError> {
+    let mut audience: Vec<Arc<str>> = Vec::with_capacity(1);
+    for resource in params.all("resource") {
+        let known = if resource == &**issuer {
+            Arc::clone(issuer)
+        } else if agent.allowed_resources.iter().any(|allowed| allowed == resource) {
+            resource.into()
+        } else {
+            let shown: String = resource.chars().take(256).collect();
+            let what = format!("the agent may not ask for a token for `{shown}`");
+            return Err(OAuthError::InvalidTarget(what));
+        };
+        if !audience.contains(&known) {
+            audience.push(known);
+        }
+    }
+    if audience.is_empty() {
+        audience.push(Arc::clone(issuer));
+    }
+    Ok(audience)
+}
+
+fn claims(
+    app: &App,
+    client: &Client,
+    scopes: &Permissions,
+    aud: Vec<Arc<str>>,
+    now: Time,
+) -> Claims {
+    let iat = now.seconds();
+    let ttl = i64::try_from(app.token_ttl().as_secs()).unwrap_or(i64::MAX);
+    Claims {
+        iss: Arc::clone(&app.law.issuer),
+        sub: client.agent.id,
+        client_id: client.agent.id,
+        aud,
+        scope: scopes.to_scope(),
+        jti: TokenId::new(&app.entropy),
+        iat,
+        nbf: iat,
+        exp: iat.saturating_add(ttl),
+        tenant: Arc::clone(&client.agent.tenant),
+        cred: client.credential,
+        r#gen: client.agent.generation,
+    }
+}
+
+fn issued_event(
+    app: &App,
+    request: &OAuthRequest,
+    claims: &Claims,
+    key: &RingKey,
+    now: Time,
+) -> Event {
+    let mut event = app.event("token.issued", now);
+    event.tenant = Arc::clone(&claims.tenant);
+    event.actor = Actor { kind: "agent", id: claims.sub.to_string().into() };
+    event.agent = Some(claims.sub);
+    event.origin = request.origin.clone();
+    if claims.aud.len() != 1 || claims.aud[0] != app.law.issuer {
+        event.meta("audience", claims.aud.iter().map(ToString::to_string).collect::<Vec<_>>());
+    }
+    event.meta("credentialId", claims.cred.to_string());
+    event.meta("expiresAt", claims.exp);
+    event.meta("jti", claims.jti.to_string());
+    event.meta("kid", key.key.kid().to_owned());
+    event.meta("scope", claims.scope.clone());
+    event
+}

@@ -1,0 +1,168 @@
+//! The permit: proof, as a value, that one action was asked for and allowed.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use countersign_ground::ids::AgentId;
+use countersign_ground::problem::{Code, Problem};
+use countersign_ground::record::{Actor, Event, Origin, Outcome};
+use countersign_policy::{Decision, Effect, Question, Reason};
+use http::header;
+
+use super::Law;
+use super::action::Action;
+use super::caller::{Caller, Who, challenge};
+
+/// Leave to do `A`, in one tenant, by one actor, because of one decision. Only the law makes it;
+/// it is not `Clone`, so it ends with what it was made for.
+#[derive(Debug)]
+pub struct Permit<A> {
+    tenant: Arc<str>,
+    actor: Actor,
+    origin: Origin,
+    decision: Option<Arc<str>>,
+    action: PhantomData<fn() -> A>,
+}
+
+impl<A> Permit<A> {
+    /// The tenant that may be touched.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
+    /// Who acts.
+    #[must_use]
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// Completes an event with who acts, where, from where and why they may.
+    #[must_use]
+    pub fn sign(&self, mut event: Event) -> Event {
+        event.tenant = Arc::clone(&self.tenant);
+        event.actor = self.actor.clone();
+        event.origin = self.origin.clone();
+        event.decision.clone_from(&self.decision);
+        event
+    }
+}
+
+impl Law {
+    /// Decides whether `caller` may do `A` to `resource_id` (`*` for all of them).
+    ///
+    /// # Errors
+    /// 401 without credentials, 403 without the permission; both are in the record.
+    pub async fn permit<A: Action>(
+        &self,
+        caller: &Caller,
+        resource_id: &str,
+    ) -> Result<Permit<A>, Problem> {
+        let reason = caller.reason(self, A::RESOURCE, A::ACTION);
+        self.decide(caller, resource_id, reason).await
+    }
+
+    /// As [`Law::permit`], where an agent may also act on what is its own.
+    ///
+    /// # Errors
+    /// As [`Law::permit`].
+    pub async fn permit_own<A: Action>(
+        &self,
+        caller: &Caller,
+        agent: AgentId,
+    ) -> Result<Permit<A>, Problem> {
+        let reason = if caller.agent() == Some(agent) {
+            Ok(Reason::Own)
+        } else {
+            caller.reason(self, A::RESOURCE, A::ACTION)
+        };
+        self.decide(caller, &agent.to_string(), reason).await
+    }
+
+    /// Refuses what the permission alone would allow.
+    ///
+    /// # Errors
+    /// Always: the 403.
+    pub async fn forbid<A: Action>(
+        &self,
+        caller: &Caller,
+        resource_id: &str,
+        detail: String,
+    ) -> Result<std::convert::Infallible, Problem> {
+        let refused = Err(Reason::InsufficientPermissions);
+        match self.decide::<A>(caller, resource_id, refused).await {
+            Err(problem) if problem.status() == http::StatusCode::FORBIDDEN => {
+                Err(problem.retold(detail))
+            }
+            Err(problem) => Err(problem),
+            Ok(_) => Err(Problem::internal("a refusal was allowed")),
+        }
+    }
+
+    async fn decide<A: Action>(
+        &self,
+        caller: &Caller,
+        resource_id: &str,
+        reason: Result<Reason, Reason>,
+    ) -> Result<Permit<A>, Problem> {
+        let (actor, tenant) = (caller.actor(), caller.tenant());
+        let question = Question {
+            subject_type: actor.kind,
+            subject_id: &actor.id,
+            tenant: &tenant,
+            resource: A::RESOURCE,
+            resource_id,
+            action: A::ACTION,
+        };
+        let decision = Decision::because(&question, reason, &self.matrix);
+        self.metrics.decided(A::RESOURCE, A::ACTION, &decision);
+        let id: Arc<str> = decision.id.as_str().into();
+        if decision.effect == Effect::Allow {
+            let origin = caller.origin.clone();
+            let decision = Some(id);
+            return Ok(Permit { tenant, actor, origin, decision, action: PhantomData });
+        }
+        let mut event = self.event("decision.made");
+        event.outcome = Outcome::Denied;
+        event.tenant = tenant;
+        event.actor = actor;
+        event.agent = caller.agent();
+        event.origin = caller.origin.clone();
+        event.decision = Some(Arc::clone(&id));
+        event.resource = Some(format!("{}/{resource_id}", A::RESOURCE));
+        event.meta("action", A::ACTION);
+        event.meta("reason", decision.reason.to_string());
+        match caller.who {
+            Who::Anonymous => self.record.append_stranger("no-credentials", event).await?,
+            _ => self.record.append(event).await?,
+        }
+        Err(self.refusal::<A>(caller, &decision))
+    }
+
+    fn refusal<A: Action>(&self, caller: &Caller, decision: &Decision) -> Problem {
+        let permission = format!("{}:{}", A::RESOURCE, A::ACTION);
+        let (code, detail, error) = match caller.who {
+            Who::Anonymous => {
+                (Code::Unauthorized, format!("`{permission}` needs credentials"), "unauthorized")
+            }
+            Who::Agent(_) => {
+                (Code::InsufficientScope, format!("the token lacks `{permission}`"), "forbidden")
+            }
+            _ => {
+                (Code::Forbidden, format!("no role that you have may `{permission}`"), "forbidden")
+            }
+        };
+        let problem = Problem::new(code, detail)
+            .with("error", error)
+            .with("reason", decision.reason.to_string())
+            .with("resource", A::RESOURCE)
+            .with("action", A::ACTION)
+            .with("decision_id", decision.id.as_str());
+        let challenge = match caller.who {
+            Who::Anonymous => challenge(&self.issuer, None, None),
+            Who::Agent(_) => challenge(&self.issuer, Some("insufficient_scope"), Some(&permission)),
+            _ => return problem,
+        };
+        problem.header(header::WWW_AUTHENTICATE, challenge)
+    }
+}

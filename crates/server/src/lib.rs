@@ -1,0 +1,13 @@
+//! Countersign's server: law, features and doors. `ARCHITECTURE.md` is the map.
+
+pub mod app;
+pub mod doors;
+pub mod features;
+pub mod jobs;
+pub mod law;
+pub mod metrics;
+pub mod migrations;
+pub mod router;
+mod start;
+
+pub use start::{Environs, Server, StartError, migrate};

@@ -1,0 +1,208 @@
+//! Metrics. No label takes a value that a caller can make up without bound.
+
+use std::sync::Arc;
+
+use countersign_ground::db;
+use countersign_policy::{Decision, Effect, Matrix, Permissions};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+/// One request, as it is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Http {
+    /// Of those that HTTP defines; `other` else.
+    pub method: &'static str,
+    /// The route's template, such as `/api/v1/agents/:id`.
+    pub route: Arc<str>,
+    /// The answer.
+    pub status_code: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Scope {
+    scope: Arc<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeploymentEnv {
+    deployment_env: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Decided {
+    resource: &'static str,
+    action: &'static str,
+    decision: &'static str,
+    reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Dependency {
+    dependency: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Degraded {
+    reason: &'static str,
+}
+
+/// Everything that is measured.
+pub struct Metrics {
+    registry: Registry,
+    /// Requests answered.
+    pub requests: Family<Http, Counter>,
+    /// Seconds from the request's head to the answer's.
+    pub seconds: Family<Http, Histogram, fn() -> Histogram>,
+    /// Requests being answered.
+    pub in_flight: Gauge,
+    /// Of the database.
+    pub db: db::Metrics,
+    tokens_issued: Family<Scope, Counter>,
+    agents_registered: Family<DeploymentEnv, Counter>,
+    decisions: Family<Decided, Counter>,
+    /// Seconds of a decision.
+    pub decision_seconds: Histogram,
+    dependency_up: Family<Dependency, Gauge>,
+    degraded: Family<Degraded, Gauge>,
+}
+
+/// 100 µs to 2.5 s; the contract's buckets from 5 ms on.
+const SECONDS: [f64; 15] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5,
+    1.0, 2.5,
+];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::default(),
+            requests: Family::default(),
+            seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            in_flight: Gauge::default(),
+            db: db::Metrics::default(),
+            tokens_issued: Family::default(),
+            agents_registered: Family::default(),
+            decisions: Family::default(),
+            decision_seconds: Histogram::new([1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 1e-3]),
+            dependency_up: Family::default(),
+            degraded: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        // The registry's encoder appends `_total` to counters.
+        let r = &mut self.registry;
+        r.register("agentidp_http_requests", "Requests answered", self.requests.clone());
+        r.register(
+            "agentidp_http_request_duration_seconds",
+            "Seconds to the answer",
+            self.seconds.clone(),
+        );
+        r.register("http_requests_in_flight", "Requests being answered", self.in_flight.clone());
+        r.register("agentidp_tokens_issued", "Tokens issued", self.tokens_issued.clone());
+        r.register(
+            "agentidp_agents_registered",
+            "Agents registered",
+            self.agents_registered.clone(),
+        );
+        r.register("rbac_decisions", "Decisions made", self.decisions.clone());
+        r.register("rbac_latency_seconds", "Seconds to decide", self.decision_seconds.clone());
+        r.register("audit_events", "Events in the record", self.db.events.clone());
+        r.register("db_pool_in_use", "Database connections in use", self.db.in_use.clone());
+        r.register("dependency_up", "1 while it answers", self.dependency_up.clone());
+        r.register("degraded", "1 while the server does without", self.degraded.clone());
+        r.register(
+            "agentidp_db_query_duration_seconds",
+            "Seconds of a call to the database",
+            self.db.queries.clone(),
+        );
+        let build = [
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("revision", option_env!("COUNTERSIGN_REVISION").unwrap_or("unknown")),
+        ];
+        r.register("build", "What is running", Info::new(build.to_vec()));
+    }
+
+    /// Counts a decision.
+    pub fn decided(&self, resource: &'static str, action: &'static str, decision: &Decision) {
+        let word = if decision.effect == Effect::Allow { "allowed" } else { "denied" };
+        // Reasons are made of roles and permissions of the matrix, and a few fixed words.
+        let reason = decision.reason.to_string();
+        let label = Decided { resource, action, decision: word, reason };
+        self.decisions.get_or_create(&label).inc();
+    }
+
+    /// Counts a token, once for each scope that the matrix knows; all others are `other`.
+    pub fn token_issued(&self, scopes: &Permissions, matrix: &Matrix) {
+        for scope in scopes.iter() {
+            let known = matrix.knows(scope.as_str());
+            let scope: Arc<str> = if known { scope.shared() } else { "other".into() };
+            self.tokens_issued.get_or_create(&Scope { scope }).inc();
+        }
+    }
+
+    /// Counts a registered agent.
+    pub fn agent_registered(&self, deployment_env: &'static str) {
+        self.agents_registered.get_or_create(&DeploymentEnv { deployment_env }).inc();
+    }
+
+    /// Notes whether a dependency answers.
+    pub fn dependency(&self, dependency: &'static str, up: bool) {
+        self.dependency_up.get_or_create(&Dependency { dependency }).set(i64::from(up));
+    }
+
+    /// Notes that the server does, or no longer does, without something.
+    pub fn degraded(&self, reason: &'static str, is_so: bool) {
+        self.degraded.get_or_create(&Degraded { reason }).set(i64::from(is_so));
+    }
+
+    /// OpenMetrics 1.0 text.
+    #[must_use]
+    pub fn openmetrics(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    /// Prometheus text 0.0.4: there a counter's family carries `_total` in its own name.
+    #[must_use]
+    pub fn prometheus(&self) -> String {
+        let openmetrics = self.openmetrics();
+        let counters: Vec<&str> = openmetrics
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+            .collect();
+        let mut text = String::with_capacity(openmetrics.len());
+        for line in openmetrics.lines().filter(|line| *line != "# EOF") {
+            let mut words = line.splitn(4, ' ');
+            let (hash, keyword, name) = (words.next(), words.next(), words.next());
+            match (hash, keyword, name) {
+                (Some("#"), Some("UNIT"), _) => continue,
+                (Some("#"), Some(keyword), Some(name)) => {
+                    let suffix = if counters.contains(&name) { "_total" } else { "" };
+                    // OpenMetrics has a type for it, this older form has not.
+                    let rest = words.next().unwrap_or_default();
+                    let rest = if rest == "info" { "gauge" } else { rest };
+                    let suffix = if keyword == "TYPE" || keyword == "HELP" { suffix } else { "" };
+                    text.push_str(&format!("# {keyword} {name}{suffix} {rest}\n"));
+                }
+                _ => {
+                    text.push_str(line);
+                    text.push('\n');
+                }
+            }
+        }
+        text
+    }
+}
