@@ -1,0 +1,153 @@
+//! `countersign agents`: the identities that get tokens.
+
+mod args;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use self::args::{Filter, NewAgent, Update};
+use crate::client::{Client, PathId};
+use crate::output::{self, Output, record, table};
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Register an agent; it is active at once
+    #[command(after_help = "\
+Example:
+  countersign agents create --email cv@agents.example --type screener --version 1.4.0 \\
+    --capability resumes:read --owner talent-team --env production --scope resumes:read")]
+    Create(NewAgent),
+
+    /// List agents
+    #[command(after_help = "\
+Examples:
+  countersign agents list --owner talent-team --status active
+  countersign agents list --output json | jq -r '.data[].agentId'")]
+    List(Filter),
+
+    /// Show one agent
+    #[command(after_help = "\
+Example:
+  countersign agents show 01985b5e-3c1a-7000-8000-000000000001")]
+    Show { agent: PathId },
+
+    /// Change an agent; a list given replaces the whole list
+    #[command(after_help = "\
+Examples:
+  countersign agents update 01985b5e-3c1a-7000-8000-000000000001 --version 1.5.0
+  countersign agents update 01985b5e-3c1a-7000-8000-000000000001 \\
+    --scope resumes:read --scope resumes:rank")]
+    Update(Update),
+
+    /// Stop an agent's tokens and issue no more, until it is reactivated
+    #[command(after_help = "\
+Example:
+  countersign agents suspend 01985b5e-3c1a-7000-8000-000000000001")]
+    Suspend { agent: PathId },
+
+    /// End a suspension; tokens from before stay dead
+    #[command(after_help = "\
+Example:
+  countersign agents reactivate 01985b5e-3c1a-7000-8000-000000000001")]
+    Reactivate { agent: PathId },
+
+    /// Retire an agent for good; its record stays
+    #[command(after_help = "\
+Example:
+  countersign agents decommission 01985b5e-3c1a-7000-8000-000000000001")]
+    Decommission { agent: PathId },
+}
+
+pub(crate) async fn run(command: Command, client: &Client, output: Output) -> anyhow::Result<()> {
+    let at = |agent: &PathId| client.api(&["agents", agent.as_str()]);
+    let agent = match command {
+        Command::List(filter) => return list(&filter, client, output).await,
+        Command::Decommission { agent } => {
+            client.delete(at(&agent)).await?;
+            return Ok(output.done(&format!("agent {} is decommissioned", agent.as_str()))?);
+        }
+        Command::Create(agent) => client.post(client.api(&["agents"]), &agent).await?,
+        Command::Show { agent } => client.get(at(&agent)).await?,
+        Command::Update(Update { agent, changes }) => client.patch(at(&agent), &changes).await?,
+        Command::Suspend { agent } => {
+            client.patch(at(&agent), &json!({"status": "suspended"})).await?
+        }
+        Command::Reactivate { agent } => {
+            client.patch(at(&agent), &json!({"status": "active"})).await?
+        }
+    };
+    Ok(output.print(&agent, for_people)?)
+}
+
+async fn list(filter: &Filter, client: &Client, output: Output) -> anyhow::Result<()> {
+    let mut url = client.api(&["agents"]);
+    filter.apply(&mut url);
+    let answer = client.get(url).await?;
+    output.print(&answer, |answer| table(COLUMNS, output::rows(answer)))?;
+    if let (Output::Table, Some(note)) = (output, where_we_are(&answer)) {
+        output::note(&note);
+    }
+    Ok(())
+}
+
+const COLUMNS: &[(&str, &str)] = &[
+    ("AGENT", "agentId"),
+    ("EMAIL", "email"),
+    ("TYPE", "agentType"),
+    ("OWNER", "owner"),
+    ("ENV", "deploymentEnv"),
+    ("STATUS", "status"),
+];
+
+fn for_people(agent: &Value) -> String {
+    record(
+        agent,
+        &[
+            "agentId",
+            "email",
+            "status",
+            "agentType",
+            "version",
+            "owner",
+            "deploymentEnv",
+            "capabilities",
+            "scopes",
+            "allowedResources",
+            "tenant",
+            "createdAt",
+            "updatedAt",
+            "lastSeenAt",
+        ],
+    )
+}
+
+/// Said when the page is not all there is.
+fn where_we_are(answer: &Value) -> Option<String> {
+    let number = |member: &str| answer[member].as_u64();
+    let (page, limit, total) = (number("page")?, number("limit")?, number("total")?);
+    let pages = total.div_ceil(limit.max(1));
+    match page {
+        _ if total == 0 => Some("no agents".to_owned()),
+        page if page < pages => {
+            Some(format!("page {page} of {pages}, {total} agents; next: --page {}", page + 1))
+        }
+        page if pages > 1 => Some(format!("page {page} of {pages}, {total} agents")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_says_where_the_next_one_is() {
+        let page = |page: u64, total: u64| {
+            where_we_are(&json!({"data": [], "page": page, "limit": 20, "total": total}))
+        };
+        assert_eq!(page(1, 0).unwrap(), "no agents");
+        assert_eq!(page(1, 20), None);
+        assert_eq!(page(1, 21).unwrap(), "page 1 of 2, 21 agents; next: --page 2");
+        assert_eq!(page(2, 21).unwrap(), "page 2 of 2, 21 agents");
+    }
+}

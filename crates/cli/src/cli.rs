@@ -1,0 +1,159 @@
+//! What can be typed. A feature's own arguments stand beside what it does with them.
+
+use clap::{Parser, Subcommand};
+
+use crate::client::{Connection, GLOBAL};
+use crate::output::Output;
+use crate::settings::{ConfigArgs, MigrateArgs, QuickstartArgs, ServeArgs};
+use crate::{agents, audit, completions, credentials, keys, token};
+
+/// Identity, decisions and countersignatures for AI agents and services, with a record that can be
+/// verified
+#[derive(Parser)]
+#[command(
+    name = "countersign",
+    version,
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  countersign serve
+  countersign agents list --status active
+  countersign audit tail --follow
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage."
+)]
+pub(crate) struct Cli {
+    /// A table for people, or the server's JSON for programs
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT", help_heading = GLOBAL)]
+    pub(crate) output: Output,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Quickstart(QuickstartArgs),
+    Serve(ServeArgs),
+    Migrate(MigrateArgs),
+    Config(ConfigArgs),
+    #[command(flatten)]
+    Remote(Remote),
+    Completions(completions::Args),
+}
+
+/// The commands that ask a server.
+#[derive(Subcommand)]
+pub(crate) enum Remote {
+    /// Register agents and change what they may do
+    #[command(subcommand)]
+    Agents(agents::Command),
+    /// Make, rotate and revoke the credentials of an agent
+    #[command(subcommand)]
+    Credentials(credentials::Command),
+    /// Issue, introspect, revoke and decode access tokens
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Read the record of what was done
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// See the keys that sign tokens
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Ask whether the server can answer; exits with 0 when it can
+    #[command(after_help = "\
+Example:
+  until countersign health; do sleep 1; done")]
+    Health,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn refused(args: &[&str]) -> String {
+        match Cli::try_parse_from(args) {
+            Ok(_) => panic!("{args:?} was taken"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    /// `clap` does not notice it: a command's argument then takes the place of the global one.
+    #[test]
+    fn no_command_reuses_the_name_of_a_global_option() {
+        fn check(command: &clap::Command, globals: &[&clap::Id]) {
+            for command in command.get_subcommands() {
+                for argument in command.get_arguments() {
+                    assert!(!globals.contains(&argument.get_id()), "{argument} of {command}");
+                }
+                check(command, globals);
+            }
+        }
+        let command = Cli::command();
+        let globals: Vec<_> = command.get_arguments().map(clap::Arg::get_id).collect();
+        check(&command, &globals);
+    }
+
+    #[test]
+    fn every_command_teaches_by_example() {
+        fn check(command: &clap::Command) {
+            if command.has_subcommands() {
+                command.get_subcommands().for_each(check);
+            } else {
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.contains("Example"), "{} has no example", command.get_name());
+            }
+        }
+        check(&Cli::command());
+    }
+
+    #[test]
+    fn an_id_that_would_leave_its_path_is_refused() {
+        for id in ["", ".", "..", ".\t.", "a\nb"] {
+            let message = refused(&["countersign", "agents", "show", id]);
+            assert!(message.contains("is not an id"), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_update_without_a_field_is_refused() {
+        let message = refused(&["countersign", "agents", "update", "a1"]);
+        assert!(message.contains("required"), "{message}");
+    }
+
+    #[test]
+    fn an_address_that_is_not_http_is_refused() {
+        for url in ["127.0.0.1:3000", "ftp://host", "http://user:pass@host", "http://host/?a=b"] {
+            let message = refused(&["countersign", "health", "--url", url]);
+            assert!(message.contains("invalid value"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_setting_is_a_name_and_a_value() {
+        for setting in ["PORT", "=3000"] {
+            let message = refused(&["countersign", "serve", "--set", setting]);
+            assert!(message.contains("NAME=VALUE"), "{message}");
+        }
+    }
+
+    #[test]
+    fn settings_stand_on_either_side_of_check() {
+        for args in [
+            ["countersign", "config", "--set", "PORT=1", "check"],
+            ["countersign", "config", "check", "--set", "PORT=1"],
+        ] {
+            assert!(Cli::try_parse_from(args).is_ok(), "{args:?}");
+        }
+    }
+}

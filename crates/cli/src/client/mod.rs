@@ -1,0 +1,101 @@
+//! The one way to a server: its address, the caller's token, the time limit, and what an answer means.
+
+mod address;
+mod answer;
+mod connection;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{RequestBuilder, Url, redirect};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde_json::Value;
+
+pub(crate) use self::address::{PathId, Server, ask_for};
+pub(crate) use self::answer::Answer;
+pub(crate) use self::connection::{Connection, GLOBAL};
+use crate::refusal::Unreachable;
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(crate) struct Client {
+    http: reqwest::Client,
+    server: Server,
+    bearer: Option<HeaderValue>,
+}
+
+impl Client {
+    pub(crate) fn new(server: Server, token: Option<&SecretString>) -> anyhow::Result<Self> {
+        let bearer = token.map(bearer).transpose()?;
+        Ok(Self { http: http(&server)?, server, bearer })
+    }
+
+    /// `/api/v1/` and these segments.
+    pub(crate) fn api(&self, path: &[&str]) -> Url {
+        self.server.join(&[&["api", "v1"], path].concat())
+    }
+
+    /// These segments, from the server's root.
+    pub(crate) fn root(&self, path: &[&str]) -> Url {
+        self.server.join(path)
+    }
+
+    pub(crate) async fn get(&self, url: Url) -> anyhow::Result<Value> {
+        self.exchange(self.http.get(url)).await?.value()
+    }
+
+    pub(crate) async fn post(&self, url: Url, body: &impl Serialize) -> anyhow::Result<Value> {
+        self.exchange(self.http.post(url).json(body)).await?.value()
+    }
+
+    pub(crate) async fn post_form(&self, url: Url, form: &[(&str, &str)]) -> anyhow::Result<Value> {
+        self.exchange(self.http.post(url).form(form)).await?.value()
+    }
+
+    pub(crate) async fn patch(&self, url: Url, body: &impl Serialize) -> anyhow::Result<Value> {
+        self.exchange(self.http.patch(url).json(body)).await?.value()
+    }
+
+    pub(crate) async fn delete(&self, url: Url) -> anyhow::Result<Value> {
+        self.exchange(self.http.delete(url)).await?.value()
+    }
+
+    /// The answer as it came, also when it is a refusal.
+    pub(crate) async fn peek(&self, url: Url) -> anyhow::Result<Answer> {
+        self.exchange(self.http.get(url)).await
+    }
+
+    async fn exchange(&self, mut request: RequestBuilder) -> anyhow::Result<Answer> {
+        if let Some(bearer) = &self.bearer {
+            request = request.header(AUTHORIZATION, bearer.clone());
+        }
+        let answered = async { Answer::read(request.send().await?).await };
+        Ok(answered.await.map_err(|error| Unreachable::new(&self.server, &error))?)
+    }
+}
+
+fn bearer(token: &SecretString) -> anyhow::Result<HeaderValue> {
+    let mut header = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
+        .context("the token holds a character that no token has")?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+fn http(server: &Server) -> anyhow::Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
+        .timeout(TIMEOUT)
+        // A redirect followed would carry a client secret to an address that nobody named.
+        .redirect(redirect::Policy::none());
+    if server.is_loopback() {
+        // A proxy's loopback is another machine.
+        builder = builder.no_proxy();
+    }
+    if server.is_plain() {
+        // Without this a machine that has no CA certificates could not even ask its own loopback.
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build().context("cannot set up the HTTP client")
+}

@@ -1,0 +1,41 @@
+//! What runs in this process instead of asking a server.
+
+mod config;
+mod logs;
+mod quickstart;
+mod serve;
+
+use countersign_ground::config::{Config, Fault, Sources};
+
+use crate::settings;
+
+pub(crate) use config::run as config;
+pub(crate) use quickstart::run as quickstart;
+pub(crate) use serve::{migrate, serve};
+
+/// Reads the configuration, or names every fault in it.
+fn load(sources: settings::Sources) -> Result<Config, Faults> {
+    let flags = sources.set.into_iter().map(|set| (set.name, set.value)).collect();
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let sources = Sources { flags, environment: environment.collect(), file: sources.config };
+    Config::load(&sources).map_err(Faults)
+}
+
+/// A configuration that can't be used.
+#[derive(Debug)]
+struct Faults(Vec<Fault>);
+
+impl std::fmt::Display for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the configuration can't be used:")?;
+        self.0.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+    }
+}
+
+impl std::error::Error for Faults {}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    // One worker a core: more on one core cost throughput.
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}

@@ -1,0 +1,74 @@
+//! `countersign quickstart`: the main job, step by step, on a server that starts for it.
+
+mod steps;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use countersign_ground::config::{Config, Sources};
+use countersign_server::features::operators::BootstrapToken;
+use countersign_server::{Environs, Server};
+use tokio::net::TcpListener;
+
+use super::{Faults, runtime};
+use crate::output::line;
+use crate::settings::QuickstartArgs;
+
+pub(crate) fn run(args: QuickstartArgs) -> anyhow::Result<()> {
+    let folder = args.dir.unwrap_or_else(|| PathBuf::from("countersign-data"));
+    runtime()?.block_on(async {
+        let config = config(&folder, free_port().await?)?;
+        let server = Server::start(config, Environs::default()).await?;
+        let (BootstrapToken::Made(file) | BootstrapToken::File(file)) = &server.bootstrap else {
+            anyhow::bail!("`{}` was set up by hand; give `--dir` another folder", folder.display());
+        };
+        let token = std::fs::read_to_string(file)
+            .with_context(|| format!("can't read the operator's token in `{}`", file.display()))?;
+        let base = format!("http://{}", server.address);
+        line(&format!(
+            "Countersign is running at {base}, its data in {}.\n\
+             The first operator's token is in {}; in the commands below it is $TOKEN:\n\n  \
+             export TOKEN=$(cat {})\n",
+            folder.display(),
+            file.display(),
+            file.display()
+        ))?;
+        let shown = steps::show(&base, token.trim()).await;
+        if shown.is_err() || args.once {
+            server.stop().await;
+            return shown;
+        }
+        line(&format!(
+            "\nThe server keeps running at {base}; its API is described at {base}/openapi.json.\n\
+             Stop it with Ctrl-C. `countersign serve` starts it again on the same data.",
+        ))?;
+        tokio::signal::ctrl_c().await?;
+        server.stop().await;
+        Ok(())
+    })
+}
+
+/// Only what a trial needs, whatever the environment says.
+fn config(folder: &std::path::Path, port: u16) -> anyhow::Result<Config> {
+    let database = format!("sqlite://{}", folder.join("countersign.db").display());
+    let set = |name: &str, value: String| (name.to_owned(), value);
+    let flags = vec![
+        set("DATABASE_URL", database),
+        set("PORT", port.to_string()),
+        // Small and quick; RS256 is the default for compatibility with older verifiers.
+        set("JWT_ALG", "ES256".to_owned()),
+    ];
+    Config::load(&Sources { flags, ..Sources::default() }).map_err(|faults| Faults(faults).into())
+}
+
+/// The port that everybody expects, unless somebody has it.
+async fn free_port() -> anyhow::Result<u16> {
+    for port in [3000, 0] {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if let Ok(listener) = TcpListener::bind(address).await {
+            return Ok(listener.local_addr()?.port());
+        }
+    }
+    anyhow::bail!("no free port on 127.0.0.1")
+}

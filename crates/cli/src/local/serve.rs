@@ -1,0 +1,84 @@
+//! `countersign serve` and `countersign migrate`.
+
+use countersign_ground::config::Config;
+use countersign_server::features::operators::BootstrapToken;
+use countersign_server::{Environs, Server};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{load, logs, runtime};
+use crate::output::Output;
+use crate::settings::{MigrateArgs, ServeArgs};
+
+pub(crate) fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    let config = load(args.sources)?;
+    logs::start(&config)?;
+    announce(&config);
+    runtime()?.block_on(async {
+        // Before anything is started, so that a signal during the start is not lost.
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let server = Server::start(config, Environs::default()).await?;
+        tell(&server);
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: finishing what has begun");
+        tokio::select! {
+            () = server.stop() => tracing::info!("stopped"),
+            _ = interrupt.recv() => tracing::warn!("stopped before everything was finished"),
+        }
+        Ok(())
+    })
+}
+
+pub(crate) fn migrate(args: MigrateArgs, output: Output) -> anyhow::Result<()> {
+    let config = load(args.sources)?;
+    let done = runtime()?.block_on(countersign_server::migrate(&config, &Environs::default()))?;
+    for name in &done.applied {
+        output.done(&format!("applied {name}"))?;
+    }
+    let total = done.already + done.applied.len();
+    Ok(output.done(&format!("the schema is up to date, {total} steps"))?)
+}
+
+fn announce(config: &Config) {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    for one in &config.effective {
+        let value = one.value.as_deref().unwrap_or("(unset)");
+        tracing::info!(name = one.name, value, source = %one.source, "setting");
+    }
+}
+
+fn tell(server: &Server) {
+    match &server.bootstrap {
+        BootstrapToken::Made(file) => {
+            tracing::info!(file = %file.display(), "the first operator's token was made");
+            show_once(file);
+        }
+        BootstrapToken::File(file) => {
+            tracing::info!(file = %file.display(), "the first operator's token is in this file");
+        }
+        BootstrapToken::Configured => {}
+        BootstrapToken::Elsewhere => tracing::info!(
+            "the first operator's token was made at an earlier start; \
+             set BOOTSTRAP_ADMIN_TOKEN to give it a new one"
+        ),
+    }
+    if let Some(address) = server.metrics_address {
+        tracing::info!(%address, "metrics are here");
+    }
+    tracing::info!(address = %server.address, issuer = &*server.app.law.issuer, "ready");
+}
+
+/// On a terminal somebody is looking; a log file must never hold it.
+fn show_once(file: &std::path::Path) {
+    use std::io::IsTerminal;
+    if std::io::stderr().is_terminal()
+        && let Ok(token) = std::fs::read_to_string(file)
+    {
+        eprintln!("\n  export COUNTERSIGN_TOKEN={}\n", token.trim());
+    }
+}

@@ -1,0 +1,81 @@
+//! `countersign`: the server, and the command line that talks to one.
+//!
+//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+
+mod agents;
+mod audit;
+mod cli;
+mod client;
+mod completions;
+mod credentials;
+mod health;
+mod input;
+mod keys;
+mod local;
+mod output;
+mod refusal;
+mod report;
+mod settings;
+mod token;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command, Remote};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // Fails only when a provider is there already, and then there is one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if reader_left(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::note(&report::told(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Quickstart(args) => local::quickstart(args),
+        Command::Serve(args) => local::serve(args),
+        Command::Migrate(args) => local::migrate(args, cli.output),
+        Command::Config(args) => local::config(args, cli.output),
+        Command::Completions(args) => completions::print(args.shell),
+        Command::Remote(command) => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(ask(command, &cli.connection, cli.output)),
+    }
+}
+
+async fn ask(
+    command: Remote,
+    connection: &client::Connection,
+    output: output::Output,
+) -> anyhow::Result<()> {
+    match command {
+        Remote::Agents(command) => agents::run(command, &connection.client()?, output).await,
+        Remote::Credentials(command) => {
+            credentials::run(command, &connection.client()?, output).await
+        }
+        Remote::Token(command) => token::run(command, connection, output).await,
+        Remote::Audit(command) => audit::run(command, &connection.client()?, output).await,
+        Remote::Keys(command) => keys::run(command, &connection.client()?, output).await,
+        Remote::Health => health::run(&connection.anonymous()?, output).await,
+    }
+}
+
+/// `| head` closes the pipe once it has what it wanted; that is no failure.
+///
+/// Only an error of standard output arrives as a bare `io::Error`: the network's are wrapped.
+fn reader_left(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
