@@ -9,7 +9,7 @@ use countersign_policy::{Permissions, Reason};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::Law;
-use super::directory::OperatorFacts;
+use super::directory::{AgentFacts, OperatorFacts};
 use super::token::Verified;
 
 /// Whoever is behind one request.
@@ -165,6 +165,22 @@ impl Law {
             Some(machine) if *machine == digest => Ok(Some(Who::Machine)),
             _ => Err(Refusal::new("invalid-token")),
         }
+    }
+
+    /// Records that an agent proved to be itself but may not act. Limited as strangers are: a
+    /// stopped agent that keeps asking must not fill the disk.
+    ///
+    /// # Errors
+    /// When it can't be recorded.
+    pub async fn agent_refused(&self, agent: &AgentFacts, origin: Origin) -> Result<(), Problem> {
+        let mut event = self.event("auth.failed");
+        event.outcome = Outcome::Denied;
+        event.tenant = Arc::clone(&agent.tenant);
+        event.actor = Actor { kind: "agent", id: agent.id.to_string().into() };
+        event.agent = Some(agent.id);
+        event.origin = origin;
+        event.meta("reason", "agent-not-active");
+        Ok(self.record.append_stranger("agent-not-active", event).await?)
     }
 
     /// Records that somebody failed to prove who they are.

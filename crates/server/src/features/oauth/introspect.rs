@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::client::authenticate;
 use super::error::OAuthError;
 use super::form::OAuthRequest;
+use super::token::require_active;
 use crate::app::App;
 use crate::doors::openapi::OAuthErrorBody;
 use crate::law::action::IntrospectToken;
@@ -79,7 +80,7 @@ pub async fn introspect(
     let event = app.event("token.introspected", now);
     let mut event = match authenticate(&app, &request, &params).await? {
         Some(client) => {
-            super::token::active(&client.agent)?;
+            require_active(&app, &request, &client).await?;
             let mut event = event;
             event.tenant = Arc::clone(&client.agent.tenant);
             event.actor = Actor { kind: "agent", id: client.agent.id.to_string().into() };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use countersign_ground::clock::Time;
 use countersign_ground::problem::Problem;
 use countersign_ground::record::{Actor, Event};
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -12,11 +13,11 @@ use super::error::OAuthError;
 use super::form::OAuthRequest;
 use super::introspect::TokenName;
 use super::store;
+use super::token::require_active;
 use crate::app::App;
 use crate::doors::openapi::OAuthErrorBody;
 use crate::law::action::RevokeToken;
 use crate::law::permit::Permit;
-use countersign_ground::clock::Time;
 
 type Empty = (StatusCode, [(HeaderName, HeaderValue); 1]);
 
@@ -38,6 +39,7 @@ pub async fn revoke(State(app): State<App>, request: OAuthRequest) -> Result<Emp
     let mut event = app.event("token.revoked", now);
     let own = match authenticate(&app, &request, &params).await? {
         Some(client) => {
+            require_active(&app, &request, &client).await?;
             event.tenant = Arc::clone(&client.agent.tenant);
             event.actor = Actor { kind: "agent", id: client.agent.id.to_string().into() };
             event.origin = request.origin.clone();

@@ -73,7 +73,7 @@ pub async fn issue(State(app): State<App>, request: OAuthRequest) -> Result<Resp
     if grant_type != "client_credentials" {
         return Err(OAuthError::UnsupportedGrantType);
     }
-    active(&client.agent)?;
+    require_active(&app, &request, &client).await?;
     let scopes = scopes(&params, &client.agent)?;
     let audience = audience(&params, &client.agent, &app.law.issuer)?;
 
@@ -96,7 +96,21 @@ pub async fn issue(State(app): State<App>, request: OAuthRequest) -> Result<Resp
     Ok((HEADERS, body).into_response())
 }
 
-pub(super) fn active(agent: &AgentFacts) -> Result<(), OAuthError> {
+/// Refuses, and records, a client that proved to be itself but may not act.
+///
+/// # Errors
+/// `unauthorized_client`.
+pub(super) async fn require_active(
+    app: &App,
+    request: &OAuthRequest,
+    client: &Client,
+) -> Result<(), OAuthError> {
+    let Err(refusal) = active(&client.agent) else { return Ok(()) };
+    app.law.agent_refused(&client.agent, request.origin.clone()).await?;
+    Err(refusal)
+}
+
+fn active(agent: &AgentFacts) -> Result<(), OAuthError> {
     match agent.standing {
         Standing::Active => Ok(()),
         Standing::Suspended => Err(OAuthError::UnauthorizedClient("the agent is suspended")),
