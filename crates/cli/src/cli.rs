@@ -43,6 +43,11 @@ pub(crate) enum Command {
     #[command(flatten)]
     Remote(Remote),
     Completions(completions::Args),
+    /// Print the description of the HTTP API (OpenAPI 3.1)
+    #[command(after_help = "\
+Example:
+  countersign openapi > openapi.json")]
+    Openapi,
 }
 
 /// The commands that ask a server.

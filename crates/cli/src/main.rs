@@ -48,6 +48,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve(args) => local::serve(args),
         Command::Migrate(args) => local::migrate(args, cli.output),
         Command::Config(args) => local::config(args, cli.output),
+        Command::Openapi => {
+            Ok(output::line(countersign_server::doors::openapi::document().trim_end())?)
+        }
         Command::Completions(args) => completions::print(args.shell),
         Command::Remote(command) => tokio::runtime::Builder::new_current_thread()
             .enable_all()

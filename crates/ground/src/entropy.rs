@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 /// Where random bytes come from.
 #[derive(Clone)]
 pub enum Entropy {
-    /// The operating system, through aws-lc's generator.
+    /// The operating system: directly for secrets, through a generator per thread for ids.
     System,
     /// The same bytes for the same seed: for tests.
     Seeded(Arc<Mutex<StdRng>>),
@@ -20,15 +20,27 @@ impl Entropy {
         Self::Seeded(Arc::new(Mutex::new(StdRng::seed_from_u64(seed))))
     }
 
-    /// `N` fresh bytes.
+    /// `N` fresh bytes for ids and nonces: unpredictable, and cheap enough for every request.
+    #[expect(clippy::disallowed_methods, reason = "the one place that makes randomness")]
     #[must_use]
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         match self {
-            Self::System => system(&mut bytes),
+            Self::System => rand::rng().fill_bytes(&mut bytes),
             Self::Seeded(rng) => {
                 rng.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut bytes);
             }
+        }
+        bytes
+    }
+
+    /// 32 fresh bytes for a secret or a key, from the operating system itself.
+    #[must_use]
+    pub fn secret(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        match self {
+            Self::System => system(&mut bytes),
+            Self::Seeded(_) => bytes = self.bytes(),
         }
         bytes
     }

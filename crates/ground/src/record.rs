@@ -18,7 +18,7 @@ use crate::db::{self, Db};
 use crate::entropy::Entropy;
 use crate::ids::EventId;
 
-pub use event::{Actor, DEFAULT_TENANT, Event, Meta, Origin, Outcome};
+pub use event::{Actor, Event, Meta, Origin, Outcome, default_tenant};
 pub use search::{Cursor, Filter, Found};
 use strangers::{Strangers, Verdict};
 

@@ -14,7 +14,7 @@ impl Secret {
     /// 256 random bits as 64 hex digits, behind a prefix that secret scanners recognise.
     #[must_use]
     pub fn generate(prefix: &str, entropy: &Entropy) -> Self {
-        Self(format!("{prefix}{}", hex::encode(entropy.bytes::<32>())).into())
+        Self(format!("{prefix}{}", hex::encode(entropy.secret())).into())
     }
 
     /// Takes over a secret that came from outside.

@@ -1,6 +1,7 @@
 //! Metrics. No label takes a value that a caller can make up without bound.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use countersign_ground::db;
 use countersign_policy::{Decision, Effect, Matrix, Permissions};
@@ -13,15 +14,20 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-/// One request, as it is counted.
+/// One kind of request, as it is counted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Http {
-    /// Of those that HTTP defines; `other` else.
-    pub method: &'static str,
-    /// The route's template, such as `/api/v1/agents/:id`.
-    pub route: Arc<str>,
-    /// The answer.
-    pub status_code: u16,
+struct Http {
+    method: &'static str,
+    route: Arc<str>,
+    status_code: u16,
+}
+
+/// Where one kind of request is counted.
+struct Counted {
+    method: &'static str,
+    status_code: u16,
+    requests: Counter,
+    seconds: Histogram,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -55,10 +61,10 @@ struct Degraded {
 /// Everything that is measured.
 pub struct Metrics {
     registry: Registry,
-    /// Requests answered.
-    pub requests: Family<Http, Counter>,
-    /// Seconds from the request's head to the answer's.
-    pub seconds: Family<Http, Histogram, fn() -> Histogram>,
+    requests: Family<Http, Counter>,
+    seconds: Family<Http, Histogram, fn() -> Histogram>,
+    // By route: one look a request instead of one for each family.
+    counted: RwLock<HashMap<String, Vec<Counted>>>,
     /// Requests being answered.
     pub in_flight: Gauge,
     /// Of the database.
@@ -84,6 +90,7 @@ impl Default for Metrics {
             registry: Registry::default(),
             requests: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            counted: RwLock::default(),
             in_flight: Gauge::default(),
             db: db::Metrics::default(),
             tokens_issued: Family::default(),
@@ -133,13 +140,41 @@ impl Metrics {
         r.register("build", "What is running", Info::new(build.to_vec()));
     }
 
-    /// Counts a decision.
-    pub fn decided(&self, resource: &'static str, action: &'static str, decision: &Decision) {
+    /// Counts an answered request. `route` is the template it matched.
+    pub fn answered(&self, method: &'static str, route: &str, status_code: u16, seconds: f64) {
+        let counted = self.counted.read().unwrap_or_else(PoisonError::into_inner);
+        let same = |one: &&Counted| one.method == method && one.status_code == status_code;
+        if let Some(known) = counted.get(route).and_then(|kinds| kinds.iter().find(same)) {
+            known.requests.inc();
+            known.seconds.observe(seconds);
+            return;
+        }
+        drop(counted);
+        // `/api/v1/agents/{id}` is counted as `/api/v1/agents/:id`.
+        let template: Arc<str> = route.replace('{', ":").replace('}', "").into();
+        let label = Http { method, route: template, status_code };
+        let requests = self.requests.get_or_create_owned(&label);
+        let observed = self.seconds.get_or_create_owned(&label);
+        requests.inc();
+        observed.observe(seconds);
+        let new = Counted { method, status_code, requests, seconds: observed };
+        let mut counted = self.counted.write().unwrap_or_else(PoisonError::into_inner);
+        counted.entry(route.to_owned()).or_default().push(new);
+    }
+
+    /// Where decisions like this one are counted.
+    #[must_use]
+    pub fn decided(
+        &self,
+        resource: &'static str,
+        action: &'static str,
+        decision: &Decision,
+    ) -> Counter {
         let word = if decision.effect == Effect::Allow { "allowed" } else { "denied" };
         // Reasons are made of roles and permissions of the matrix, and a few fixed words.
         let reason = decision.reason.to_string();
         let label = Decided { resource, action, decision: word, reason };
-        self.decisions.get_or_create(&label).inc();
+        self.decisions.get_or_create_owned(&label)
     }
 
     /// Counts a token, once for each scope that the matrix knows; all others are `other`.

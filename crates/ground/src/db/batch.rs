@@ -1,19 +1,27 @@
 //! Group commit: events that wait together, and the one answer that they share.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use super::{Error, Leaf, Result};
+use crate::clock::Stopwatch;
 
 /// How many events may wait for the disk before more are refused.
 const MAX_WAITING: usize = 32_768;
+
+/// How often is looked for batches that are late.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The events gathered for the next commit.
 #[derive(Default)]
 pub(super) struct Gathering {
     leaves: Vec<Leaf>,
     batch: Arc<Batch>,
+    // Begun and not known to be settled, oldest first.
+    open: VecDeque<(Stopwatch, Arc<Batch>)>,
 }
 
 impl Gathering {
@@ -22,8 +30,28 @@ impl Gathering {
         if self.leaves.len() >= MAX_WAITING {
             return Err(Error::Busy);
         }
+        if self.leaves.is_empty() {
+            self.open.push_back((Stopwatch::start(), Arc::clone(&self.batch)));
+        }
         self.leaves.push(leaf);
         Ok(Arc::clone(&self.batch))
+    }
+
+    /// Batches that were begun longer than `timeout` ago and are not settled.
+    fn late(&mut self, timeout: Duration) -> Vec<Arc<Batch>> {
+        let mut late = Vec::new();
+        while let Some((begun, batch)) = self.open.front() {
+            let settled = batch.outcome.get().is_some();
+            if !settled && begun.elapsed() < timeout {
+                break;
+            }
+            if let Some((_, batch)) = self.open.pop_front()
+                && !settled
+            {
+                late.push(batch);
+            }
+        }
+        late
     }
 
     pub(super) fn len(&self) -> usize {
@@ -37,6 +65,25 @@ impl Gathering {
     }
 }
 
+/// Answers those who wait longer than `timeout`, for as long as `gathering` gives a queue to look
+/// at. One timer for all: a timer for each waiting request costs as much as its event.
+pub(super) async fn answer_late(
+    timeout: Duration,
+    gathering: impl Fn(&mut dyn FnMut(&mut Gathering)) -> bool,
+) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let mut late = Vec::new();
+        if !gathering(&mut |gathering| late = gathering.late(timeout)) {
+            return;
+        }
+        for batch in late {
+            batch.settle(Err(Error::OutcomeUnknown("the record did not answer in time".into())));
+            batch.wake();
+        }
+    }
+}
+
 /// Events that commit together.
 #[derive(Default)]
 pub(super) struct Batch {
@@ -47,7 +94,7 @@ pub(super) struct Batch {
 impl Batch {
     /// Says what became of it; [`Batch::wake`] must follow.
     pub(super) fn settle(&self, outcome: Result<()>) {
-        // A second settling would be a bug of the writer; the first answer stands.
+        // The first answer stands: whoever was told that it took too long has left.
         let _ = self.outcome.set(outcome);
     }
 

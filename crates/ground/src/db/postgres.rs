@@ -48,7 +48,7 @@ impl Postgres {
         let mut session = Session::get(&pool, metrics).await?;
         let stream = session::claim_stream(&mut session).await?;
         drop(session);
-        let appender = Appender::start(pool.clone(), metrics.clone(), stream);
+        let appender = Appender::start(pool.clone(), options.timeout, metrics.clone(), stream);
         tokio::spawn(session::keep_stream(pool.clone(), metrics.clone(), stream));
         Ok(Self { pool, appender, metrics: metrics.clone(), stream })
     }

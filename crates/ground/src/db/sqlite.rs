@@ -36,7 +36,7 @@ impl Sqlite {
             permits: Semaphore::new(options.pool_size.clamp(1, 8)),
             path: path.to_owned(),
         };
-        let writer = Writer::start(path, metrics.clone())?;
+        let writer = Writer::start(path, options.timeout, metrics.clone())?;
         Ok(Self { writer, readers: Arc::new(readers), metrics: metrics.clone(), _lock: lock })
     }
 

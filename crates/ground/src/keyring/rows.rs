@@ -63,7 +63,7 @@ pub(super) async fn digest_key(
     const FIND: &str = "SELECT version, sealed, master FROM signing_keys
                          WHERE purpose = $1 AND state = 'active' ORDER BY version DESC LIMIT 1";
     if db.query_opt(FIND, params![DIGEST]).await?.is_none() {
-        let key: [u8; 32] = entropy.bytes();
+        let key = entropy.secret();
         let sealed = master.seal(&place(DIGEST, 1), &key, entropy);
         let row = NewKey {
             purpose: DIGEST,

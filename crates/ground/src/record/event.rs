@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -11,7 +11,17 @@ use crate::db::Leaf;
 use crate::ids::{AgentId, EventId};
 
 /// The tenant of whatever belongs to nobody else.
-pub const DEFAULT_TENANT: &str = "default";
+const DEFAULT_TENANT: &str = "default";
+
+static DEFAULT: LazyLock<Arc<str>> = LazyLock::new(|| DEFAULT_TENANT.into());
+static SYSTEM: LazyLock<Arc<str>> = LazyLock::new(|| "countersign".into());
+static ANONYMOUS: LazyLock<Arc<str>> = LazyLock::new(|| "anonymous".into());
+
+/// [`DEFAULT_TENANT`], shared.
+#[must_use]
+pub fn default_tenant() -> Arc<str> {
+    Arc::clone(&DEFAULT)
+}
 
 /// How what an event tells of ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +62,7 @@ impl Actor {
     /// Somebody who proved nothing.
     #[must_use]
     pub fn anonymous() -> Self {
-        Self { kind: "anonymous", id: "anonymous".into() }
+        Self { kind: "anonymous", id: Arc::clone(&ANONYMOUS) }
     }
 }
 
@@ -144,8 +154,8 @@ impl Event {
             time,
             action,
             outcome: Outcome::Success,
-            tenant: DEFAULT_TENANT.into(),
-            actor: Actor { kind: "system", id: "countersign".into() },
+            tenant: default_tenant(),
+            actor: Actor { kind: "system", id: Arc::clone(&SYSTEM) },
             agent: None,
             decision: None,
             origin: Origin::default(),

@@ -16,7 +16,6 @@ use http::{Method, StatusCode};
 use super::extract::RequestId;
 use crate::app::App;
 use crate::features::oauth;
-use crate::metrics::Http;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;
@@ -50,18 +49,10 @@ pub async fn edge(State(app): State<App>, mut request: Request, next: Next) -> R
     if origin.is_some() {
         allow_origin(headers, &app.config.cors_origin, preflight);
     }
-    let label = Http {
-        method: method_label(&method),
-        route: route_label(route),
-        status_code: response.status().as_u16(),
-    };
-    app.metrics.seconds.get_or_create(&label).observe(watch.elapsed().as_secs_f64());
-    app.metrics.requests.get_or_create(&label).inc();
-    tracing::debug!(
-        target: "countersign::access",
-        request_id = &*id, method = label.method, route = &*label.route,
-        status = label.status_code, seconds = watch.elapsed().as_secs_f64(),
-    );
+    let (method, route) = (method_label(&method), route.unwrap_or("none"));
+    let (status, seconds) = (response.status().as_u16(), watch.elapsed().as_secs_f64());
+    app.metrics.answered(method, route, status, seconds);
+    tracing::debug!(target: "countersign::access", request_id = &*id, method, route, status, seconds);
     response
 }
 
@@ -139,15 +130,6 @@ fn method_label(method: &Method) -> &'static str {
     ];
     let names = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
     known.iter().position(|one| one == method).map_or("other", |at| names[at])
-}
-
-/// `/api/v1/agents/{id}` is counted as `/api/v1/agents/:id`.
-fn route_label(route: Option<&str>) -> Arc<str> {
-    match route {
-        Some(route) if route.contains('{') => route.replace('{', ":").replace('}', "").into(),
-        Some(route) => route.into(),
-        None => "none".into(),
-    }
 }
 
 /// Nothing is at this path.

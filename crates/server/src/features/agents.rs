@@ -213,6 +213,7 @@ impl Agent {
     pub fn facts(&self) -> AgentFacts {
         AgentFacts {
             id: self.agent_id,
+            name: self.agent_id.to_string().into(),
             tenant: self.tenant.as_str().into(),
             standing: self.status.standing(),
             generation: self.generation,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use countersign_ground::ids::AgentId;
 use countersign_ground::problem::{Code, Problem};
-use countersign_ground::record::{Actor, DEFAULT_TENANT, Origin, Outcome};
+use countersign_ground::record::{Actor, Origin, Outcome, default_tenant};
 use countersign_policy::{Permissions, Reason};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -44,7 +44,7 @@ impl Caller {
         match &self.who {
             Who::Agent(token) => Arc::clone(&token.claims.tenant),
             Who::Operator(operator) => Arc::clone(&operator.tenant),
-            Who::Machine | Who::Anonymous => DEFAULT_TENANT.into(),
+            Who::Machine | Who::Anonymous => default_tenant(),
         }
     }
 
@@ -52,7 +52,7 @@ impl Caller {
     #[must_use]
     pub fn actor(&self) -> Actor {
         match &self.who {
-            Who::Agent(token) => Actor { kind: "agent", id: token.claims.sub.to_string().into() },
+            Who::Agent(token) => Actor { kind: "agent", id: Arc::clone(&token.subject) },
             Who::Operator(operator) => Actor { kind: "operator", id: Arc::clone(&operator.id) },
             Who::Machine => Actor { kind: "machine", id: "machine".into() },
             Who::Anonymous => Actor::anonymous(),
@@ -176,7 +176,7 @@ impl Law {
         let mut event = self.event("auth.failed");
         event.outcome = Outcome::Denied;
         event.tenant = Arc::clone(&agent.tenant);
-        event.actor = Actor { kind: "agent", id: agent.id.to_string().into() };
+        event.actor = agent.actor();
         event.agent = Some(agent.id);
         event.origin = origin;
         event.meta("reason", "agent-not-active");

@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use countersign_ground::clock::Time;
 use countersign_ground::ids::{AgentId, CredentialId};
+use countersign_ground::record::Actor;
 use countersign_ground::secret::SecretDigest;
 use countersign_policy::Permissions;
 
@@ -31,6 +32,8 @@ pub enum Standing {
 pub struct AgentFacts {
     /// Which agent.
     pub id: AgentId,
+    /// The same as text, so that events can share it.
+    pub name: Arc<str>,
     /// Whose.
     pub tenant: Arc<str>,
     /// Whether it may act.
@@ -80,6 +83,12 @@ impl CredentialFacts {
 }
 
 impl AgentFacts {
+    /// The agent as the record names it.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor { kind: "agent", id: Arc::clone(&self.name) }
+    }
+
     /// The live credential with this secret. Looks at all of them, whichever matches.
     #[must_use]
     pub fn credential_matching(&self, digest: &SecretDigest, now: Time) -> Option<CredentialId> {
@@ -210,6 +219,7 @@ fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use countersign_ground::entropy::Entropy;
+    use countersign_ground::record::Actor;
     use countersign_ground::secret::DigestKey;
 
     use super::*;
@@ -217,6 +227,7 @@ mod tests {
     fn facts(revision: i64, standing: Standing) -> AgentFacts {
         AgentFacts {
             id: AgentId::new(Time(0), &Entropy::seeded(1)),
+            name: "agent".into(),
             tenant: "default".into(),
             standing,
             generation: 1,

@@ -1,13 +1,15 @@
 //! The permit: proof, as a value, that one action was asked for and allowed.
 
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use countersign_ground::clock::Stopwatch;
 use countersign_ground::ids::AgentId;
 use countersign_ground::problem::{Code, Problem};
 use countersign_ground::record::{Actor, Event, Origin, Outcome};
 use countersign_policy::{Decision, Effect, Question, Reason};
 use http::header;
+use prometheus_client::metrics::counter::Counter;
 
 use super::Law;
 use super::action::Action;
@@ -25,6 +27,16 @@ pub struct Permit<A> {
 }
 
 impl<A> Permit<A> {
+    fn new(caller: &Caller, decision: Arc<str>) -> Self {
+        Self {
+            tenant: caller.tenant(),
+            actor: caller.actor(),
+            origin: caller.origin.clone(),
+            decision: Some(decision),
+            action: PhantomData,
+        }
+    }
+
     /// The tenant that may be touched.
     #[must_use]
     pub fn tenant(&self) -> &str {
@@ -48,6 +60,29 @@ impl<A> Permit<A> {
     }
 }
 
+/// What was decided for one token about all of a resource: the same question under the same policy
+/// has the same answer, so it is asked once. As many entries as there are actions.
+#[derive(Debug, Default)]
+pub(super) struct Decided(RwLock<Vec<(Permission, Arc<str>, Counter)>>);
+
+type Permission = (&'static str, &'static str);
+
+impl Decided {
+    fn allowed(&self, permission: Permission) -> Option<Arc<str>> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let (_, id, count) = known.iter().find(|(known, ..)| *known == permission)?;
+        count.inc();
+        Some(Arc::clone(id))
+    }
+
+    fn remember(&self, permission: Permission, id: &Arc<str>, count: Counter) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if !known.iter().any(|(known, ..)| *known == permission) {
+            known.push((permission, Arc::clone(id), count));
+        }
+    }
+}
+
 impl Law {
     /// Decides whether `caller` may do `A` to `resource_id` (`*` for all of them).
     ///
@@ -58,6 +93,12 @@ impl Law {
         caller: &Caller,
         resource_id: &str,
     ) -> Result<Permit<A>, Problem> {
+        if resource_id == "*"
+            && let Who::Agent(token) = &caller.who
+            && let Some(id) = token.decided.allowed((A::RESOURCE, A::ACTION))
+        {
+            return Ok(Permit::new(caller, id));
+        }
         let reason = caller.reason(self, A::RESOURCE, A::ACTION);
         self.decide(caller, resource_id, reason).await
     }
@@ -105,6 +146,7 @@ impl Law {
         resource_id: &str,
         reason: Result<Reason, Reason>,
     ) -> Result<Permit<A>, Problem> {
+        let watch = Stopwatch::start();
         let (actor, tenant) = (caller.actor(), caller.tenant());
         let question = Question {
             subject_type: actor.kind,
@@ -115,12 +157,17 @@ impl Law {
             action: A::ACTION,
         };
         let decision = Decision::because(&question, reason, &self.matrix);
-        self.metrics.decided(A::RESOURCE, A::ACTION, &decision);
+        let count = self.metrics.decided(A::RESOURCE, A::ACTION, &decision);
+        count.inc();
+        self.metrics.decision_seconds.observe(watch.elapsed().as_secs_f64());
         let id: Arc<str> = decision.id.as_str().into();
         if decision.effect == Effect::Allow {
-            let origin = caller.origin.clone();
-            let decision = Some(id);
-            return Ok(Permit { tenant, actor, origin, decision, action: PhantomData });
+            if let Who::Agent(token) = &caller.who
+                && resource_id == "*"
+            {
+                token.decided.remember((A::RESOURCE, A::ACTION), &id, count);
+            }
+            return Ok(Permit::new(caller, id));
         }
         let mut event = self.event("decision.made");
         event.outcome = Outcome::Denied;

@@ -21,6 +21,7 @@ use quick_cache::sync::Cache;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::directory::{Directory, Standing};
+use super::permit::Decided;
 
 /// `jti`: 128 random bits as 32 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,6 +104,10 @@ pub struct Verified {
     pub scopes: Permissions,
     /// The key.
     pub kid: String,
+    /// The agent as text, so that events can share it.
+    pub subject: Arc<str>,
+    /// What was decided for its bearer before.
+    pub(super) decided: Decided,
 }
 
 /// Verifies tokens, and remembers which it has verified.
@@ -188,6 +193,8 @@ impl Tokens {
         let claims: Claims = serde_json::from_slice(&claims).ok()?;
         let scopes = Permissions::from_scope(&claims.scope).ok()?;
         let ours = claims.iss == self.issuer;
-        ours.then(|| Verified { claims, scopes, kid: ring.key.kid().to_owned() })
+        let subject = claims.sub.to_string().into();
+        let kid = ring.key.kid().to_owned();
+        ours.then(|| Verified { claims, scopes, kid, subject, decided: Decided::default() })
     }
 }

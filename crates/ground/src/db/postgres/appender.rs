@@ -2,12 +2,13 @@
 //! as one statement.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::super::batch::{Gathering, Settled};
+use super::super::batch::{Gathering, Settled, answer_late};
 use super::super::{Error, Leaf, Metrics, Result};
 use super::Session;
 use crate::clock::Stopwatch;
@@ -29,8 +30,12 @@ struct Queue {
 }
 
 impl Appender {
-    pub(super) fn start(pool: Pool, metrics: Metrics, stream: i64) -> Self {
+    pub(super) fn start(pool: Pool, timeout: Duration, metrics: Metrics, stream: i64) -> Self {
         let shared = Arc::new(Shared { queue: Mutex::default(), arrived: Notify::new() });
+        let watched = Arc::downgrade(&shared);
+        tokio::spawn(answer_late(timeout, move |look| {
+            watched.upgrade().map(|shared| look(&mut shared.lock().gathering)).is_some()
+        }));
         let task = tokio::spawn(flush(Arc::clone(&shared), pool, metrics, stream));
         Self { shared, task: Mutex::new(Some(task)) }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::batch::{Batch, Gathering, Settled};
+use super::super::batch::{Batch, Gathering, Settled, answer_late};
 use super::super::tx::{Engine, Hook};
 use super::super::{Error, Leaf, Metrics, Result, STREAM_LENGTH, Tx};
 use super::checkpoint::Checkpoints;
@@ -43,7 +43,7 @@ struct Queue {
 }
 
 impl Writer {
-    pub(super) fn start(path: &Path, metrics: Metrics) -> Result<Self> {
+    pub(super) fn start(path: &Path, timeout: Duration, metrics: Metrics) -> Result<Self> {
         let connection = super::connect(path)?;
         let checkpoints = Checkpoints::start(path)?;
         let shared = Arc::new(Shared { queue: Mutex::default(), arrived: Condvar::new() });
@@ -54,6 +54,10 @@ impl Writer {
                 batch.wake();
             }
         });
+        let watched = Arc::downgrade(&shared);
+        tokio::spawn(answer_late(timeout, move |look| {
+            watched.upgrade().map(|shared| look(&mut shared.lock().gathering)).is_some()
+        }));
         let (stop, stopped) = oneshot::channel();
         let thread = Thread {
             connection: Some(connection),

@@ -47,8 +47,8 @@ impl OAuthRequest {
     /// # Errors
     /// `invalid_request`.
     pub fn params(&self, repeatable: &[&str]) -> Result<Params<'_>, OAuthError> {
-        let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::with_capacity(6);
-        for (name, value) in form_urlencoded::parse(&self.body) {
+        let mut pairs: Vec<Pair<'_>> = Vec::with_capacity(6);
+        for (name, value) in pairs_of(&self.body) {
             if value.is_empty() {
                 continue;
             }
@@ -67,8 +67,22 @@ impl OAuthRequest {
     }
 }
 
+type Pair<'b> = (Cow<'b, str>, Cow<'b, str>);
+
+/// Name and value of each parameter. Most of them (a token is 900 characters) hold nothing that is
+/// encoded, and looking for that is twenty times cheaper than decoding.
+fn pairs_of(body: &[u8]) -> impl Iterator<Item = Pair<'_>> {
+    body.split(|byte| *byte == b'&').filter_map(|pair| match std::str::from_utf8(pair) {
+        Ok(plain) if !plain.contains(['%', '+']) => {
+            let (name, value) = plain.split_once('=').unwrap_or((plain, ""));
+            (!plain.is_empty()).then_some((name.into(), value.into()))
+        }
+        _ => form_urlencoded::parse(pair).next(),
+    })
+}
+
 /// Parameters of a body.
-pub struct Params<'b>(Vec<(Cow<'b, str>, Cow<'b, str>)>);
+pub struct Params<'b>(Vec<Pair<'b>>);
 
 impl Params<'_> {
     /// A parameter's value.

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use countersign_ground::ids::AgentId;
 use countersign_ground::problem::Problem;
-use countersign_ground::record::{Actor, Event};
+use countersign_ground::record::Event;
 use http::{HeaderName, HeaderValue, header};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -83,7 +83,7 @@ pub async fn introspect(
             require_active(&app, &request, &client).await?;
             let mut event = event;
             event.tenant = Arc::clone(&client.agent.tenant);
-            event.actor = Actor { kind: "agent", id: client.agent.id.to_string().into() };
+            event.actor = client.agent.actor();
             event.origin = request.origin.clone();
             event
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use countersign_ground::clock::Time;
 use countersign_ground::problem::Problem;
-use countersign_ground::record::{Actor, Event};
+use countersign_ground::record::Event;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::client::authenticate;
@@ -41,7 +41,7 @@ pub async fn revoke(State(app): State<App>, request: OAuthRequest) -> Result<Emp
         Some(client) => {
             require_active(&app, &request, &client).await?;
             event.tenant = Arc::clone(&client.agent.tenant);
-            event.actor = Actor { kind: "agent", id: client.agent.id.to_string().into() };
+            event.actor = client.agent.actor();
             event.origin = request.origin.clone();
             Some(client.agent.id)
         }

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use countersign_ground::clock::Time;
 use countersign_ground::keyring::RingKey;
 use countersign_ground::problem::Problem;
-use countersign_ground::record::{Actor, Event};
+use countersign_ground::record::Event;
 use countersign_policy::Permissions;
 use http::{HeaderName, HeaderValue, header};
 use serde::Serialize;
@@ -84,7 +84,7 @@ pub async fn issue(State(app): State<App>, request: OAuthRequest) -> Result<Resp
     let json = serde_json::to_vec(&claims).map_err(Problem::internal)?;
     let access_token = key.key.sign(&json).map_err(Problem::internal)?;
     // The answer leaves only after the event is durable.
-    app.record.append(issued_event(&app, &request, &claims, &key, now)).await?;
+    app.record.append(issued_event(&app, &request, &client, &claims, &key)).await?;
     // What was suspended or revoked meanwhile gets no answer: its token would be dead anyway.
     still_active(&app, &claims, now)?;
     app.activity.note(claims.sub, claims.cred, now, request.origin.ip);
@@ -204,13 +204,13 @@ fn claims(
 fn issued_event(
     app: &App,
     request: &OAuthRequest,
+    client: &Client,
     claims: &Claims,
     key: &RingKey,
-    now: Time,
 ) -> Event {
-    let mut event = app.event("token.issued", now);
+    let mut event = app.event("token.issued", app.clock.now());
     event.tenant = Arc::clone(&claims.tenant);
-    event.actor = Actor { kind: "agent", id: claims.sub.to_string().into() };
+    event.actor = client.agent.actor();
     event.agent = Some(claims.sub);
     event.origin = request.origin.clone();
     if claims.aud.len() != 1 || claims.aud[0] != app.law.issuer {
