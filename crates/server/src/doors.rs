@@ -1,5 +1,6 @@
 //! Doors: where requests come in. A feature's `http.rs` counts as one, too.
 
+pub mod docs;
 pub mod edge;
 pub mod extract;
 pub mod fields;

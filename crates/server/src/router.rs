@@ -7,7 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::doors::{edge, health, metrics, openapi};
+use crate::doors::{docs, edge, health, metrics, openapi};
 use crate::features::oauth::{INTROSPECT, REVOKE, TOKEN, discovery, introspect, revoke, token};
 use crate::features::{agents, audit, credentials, keys};
 
@@ -43,7 +43,8 @@ pub fn router(app: &App) -> Router {
         .route(INTROSPECT[1], post(introspect::introspect))
         .route(REVOKE[1], post(revoke::revoke))
         .route("/livez", get(health::live))
-        .route("/openapi.json", get(openapi::serve));
+        .route("/openapi.json", get(openapi::serve))
+        .route("/docs", get(docs::serve));
     let router = if metrics_here { router.route("/metrics", get(metrics::serve)) } else { router };
     finished(router, app)
 }
