@@ -231,6 +231,17 @@ impl Db {
         settled.await
     }
 
+    /// How many commits there were whose answer did not come: what is remembered of the database
+    /// may then be wrong, and must be read again.
+    #[must_use]
+    pub fn doubts(&self) -> u64 {
+        match &self.engine {
+            // The writer itself runs the hooks, whoever has left.
+            Engine::Sqlite(_) => 0,
+            Engine::Postgres(postgres) => postgres.doubts(),
+        }
+    }
+
     /// Asks the database for a sign of life.
     ///
     /// # Errors

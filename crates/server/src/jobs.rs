@@ -1,12 +1,14 @@
 //! Every background job: what it does, and how often.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use countersign_ground::db;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::features::oauth;
+use crate::features::{agents, credentials, oauth};
 
 /// Starts all of them; they end with `stop`.
 pub fn start(app: &App, stop: &CancellationToken) {
@@ -21,12 +23,34 @@ pub fn start(app: &App, stop: &CancellationToken) {
         app.law.directory.forget_expired(now);
         oauth::store::forget_expired(&app.db, now).await
     });
+    let known = Arc::new(AtomicU64::new(0));
+    every(app, stop, Duration::from_millis(250), "doubts", move |app| {
+        let known = Arc::clone(&known);
+        async move { remember_again(&app, &known).await }
+    });
     every(app, stop, Duration::from_secs(5), "database-check", |app| async move {
         let up = app.db.ping().await;
         app.metrics.dependency("database", up.is_ok());
         up
     });
 }
+
+/// After a commit whose answer did not come, memory may be behind the database: reads it again.
+async fn remember_again(app: &App, known: &AtomicU64) -> db::Result<()> {
+    let doubts = app.db.doubts();
+    if doubts == known.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let now = app.clock.now();
+    agents::store::load(&app.db, &app.law.directory).await?;
+    credentials::store::load(&app.db, &app.law.directory, now - DOUBTFUL).await?;
+    oauth::store::load(&app.db, &app.law.directory, now).await?;
+    known.store(doubts, Ordering::Relaxed);
+    Ok(())
+}
+
+/// How far back a revocation may have gone unnoticed.
+const DOUBTFUL: Duration = Duration::from_secs(3600);
 
 /// What must be on the disk before the process ends.
 pub async fn finish(app: &App) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use countersign_ground::clock::Clock;
+use countersign_ground::clock::{Clock, Time};
 use countersign_ground::config::{Config, Environment};
 use countersign_ground::db::{self, Applied, Db};
 use countersign_ground::entropy::Entropy;
@@ -110,7 +110,7 @@ impl Server {
         let bootstrap =
             operators::start(&db, &config, keys.digest(), &directory, now, &entropy).await?;
         agents::store::load(&db, &directory).await?;
-        credentials::store::load(&db, &directory).await?;
+        credentials::store::load(&db, &directory, Time::MAX).await?;
         oauth::store::load(&db, &directory, now).await?;
 
         let listener = listen(config.listen).await?;

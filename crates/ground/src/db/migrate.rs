@@ -66,7 +66,13 @@ fn pending(step: &Migration, text: &str, known: Option<&str>) -> Result<bool> {
 
 fn sqlite(path: &std::path::Path, steps: &[Migration], now: Time) -> Result<Applied> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        // Emails and addresses are in there: not for every user of the machine.
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder
+            .create(folder)
             .map_err(|error| Error::Unavailable(format!("{}: {error}", folder.display())))?;
     }
     let mut connection = super::sqlite::connect(path)?;

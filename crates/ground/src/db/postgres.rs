@@ -7,6 +7,8 @@ mod appender;
 mod session;
 
 use std::panic::RefUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
@@ -28,6 +30,7 @@ pub(super) struct Postgres {
     appender: Appender,
     metrics: Metrics,
     stream: i64,
+    doubts: Arc<AtomicU64>,
 }
 
 impl Postgres {
@@ -50,7 +53,7 @@ impl Postgres {
         drop(session);
         let appender = Appender::start(pool.clone(), options.timeout, metrics.clone(), stream);
         tokio::spawn(session::keep_stream(pool.clone(), metrics.clone(), stream));
-        Ok(Self { pool, appender, metrics: metrics.clone(), stream })
+        Ok(Self { pool, appender, metrics: metrics.clone(), stream, doubts: Arc::default() })
     }
 
     pub(super) async fn query(&self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
@@ -70,10 +73,11 @@ impl Postgres {
         F: for<'t> Fn(&'t mut Tx, &'t I) -> Work<'t, T, E> + Send + Sync + RefUnwindSafe + 'static,
     {
         let (pool, metrics, stream) = (self.pool.clone(), self.metrics.clone(), self.stream);
+        let doubts = Arc::clone(&self.doubts);
         let (answer, answered) = oneshot::channel();
         // A task of its own: a client that goes away cancels nothing.
         tokio::spawn(async move {
-            let written = write(&pool, &metrics, stream, input, work);
+            let written = write(&pool, &metrics, stream, &doubts, input, work);
             let outcome = std::panic::AssertUnwindSafe(written).catch_unwind().await;
             let outcome =
                 outcome.unwrap_or_else(|panic| Err(Error::Panicked(panic_text(&*panic)).into()));
@@ -91,6 +95,10 @@ impl Postgres {
         self.appender.append(leaf)
     }
 
+    pub(super) fn doubts(&self) -> u64 {
+        self.doubts.load(Ordering::Relaxed)
+    }
+
     pub(super) async fn close(&self) {
         self.appender.close().await;
         self.pool.close();
@@ -101,6 +109,7 @@ async fn write<I, T, E, F>(
     pool: &Pool,
     metrics: &Metrics,
     stream: i64,
+    doubts: &AtomicU64,
     input: I,
     work: F,
 ) -> Result<T, E>
@@ -138,7 +147,10 @@ where
         match session.commit().await {
             Ok(()) => {}
             Err(Error::Conflict(_)) if attempt < ATTEMPTS => continue,
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                doubts.fetch_add(1, Ordering::Relaxed);
+                return Err(error.into());
+            }
         }
         metrics.count(&leaves);
         for hook in std::mem::take(&mut tx.after_commit) {

@@ -22,7 +22,9 @@ use crate::doors::extract::{Id, Ids, Json, Query};
 use crate::doors::fields;
 use crate::doors::openapi::ProblemBody;
 use crate::features::agents;
-use crate::law::action::{CreateCredential, ReadCredentials, RevokeCredential, RotateCredential};
+use crate::law::action::{
+    Action, CreateCredential, ReadCredentials, RevokeCredential, RotateCredential,
+};
 use crate::law::caller::Caller;
 use crate::law::directory::Directory;
 use crate::law::permit::Permit;
@@ -90,6 +92,7 @@ pub async fn create(
     Json(mut fields): Json,
 ) -> Answer<(StatusCode, [(HeaderName, HeaderValue); 1], Body<Shown>)> {
     let permit = app.law.permit_own::<CreateCredential>(&caller, agent).await?;
+    no_more_than_own::<CreateCredential>(&app, &caller, agent).await?;
     let now = app.clock.now();
     let expires_at = fields.optional("expiresAt", fields::time);
     if expires_at.is_some_and(|end| end <= now) {
@@ -186,6 +189,7 @@ pub async fn rotate(
     Json(mut fields): Json,
 ) -> Answer<([(HeaderName, HeaderValue); 1], Body<Shown>)> {
     let permit = app.law.permit_own::<RotateCredential>(&caller, agent).await?;
+    no_more_than_own::<RotateCredential>(&app, &caller, agent).await?;
     let grace = fields.optional("graceSeconds", fields::integer(0, LONGEST_GRACE_SECONDS));
     fields.finish()?;
 
@@ -242,6 +246,23 @@ pub async fn revoke(
         )
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A secret is as good as what its agent holds: an agent that could make one for an agent that holds
+/// more would gain scopes that nobody gave it.
+async fn no_more_than_own<A: Action>(app: &App, caller: &Caller, agent: AgentId) -> Answer<()> {
+    let Some(target) = app.law.directory.agent(agent) else { return Ok(()) };
+    if caller.agent().is_none() || caller.agent() == Some(agent) || target.tenant != caller.tenant()
+    {
+        return Ok(());
+    }
+    let lacking = caller.lacks(&app.law, &target.scopes);
+    if !lacking.is_empty() {
+        let names = lacking.join("`, `");
+        let detail = format!("agent `{agent}` holds what your token does not: `{names}`");
+        app.law.forbid::<A>(caller, &agent.to_string(), detail).await?;
+    }
+    Ok(())
 }
 
 fn new_secret(app: &App) -> (Secret, NewSecret) {

@@ -239,11 +239,12 @@ pub async fn used(tx: &mut Tx, uses: &[Use]) -> db::Result<()> {
     Ok(())
 }
 
-/// Reads every credential that is not revoked into memory, a page at a time.
+/// Reads credentials into memory, a page at a time: all that are not revoked, and those that were
+/// revoked after `revoked_since`, which memory may still take for live.
 ///
 /// # Errors
 /// The database's failure.
-pub async fn load(db: &Db, directory: &Arc<Directory>) -> db::Result<()> {
+pub async fn load(db: &Db, directory: &Arc<Directory>, revoked_since: Time) -> db::Result<()> {
     const PAGE: i64 = 5_000;
     let mut after = String::new();
     loop {
@@ -251,9 +252,11 @@ pub async fn load(db: &Db, directory: &Arc<Directory>) -> db::Result<()> {
             .query(
                 columns!(
                     "SELECT",
-                    "FROM credentials WHERE id > $1 AND revoked_at IS NULL ORDER BY id LIMIT $2"
+                    "FROM credentials
+                      WHERE id > $1 AND (revoked_at IS NULL OR revoked_at > $3)
+                      ORDER BY id LIMIT $2"
                 ),
-                params![&after, PAGE],
+                params![&after, PAGE, revoked_since],
             )
             .await?;
         if rows.is_empty() {

@@ -25,7 +25,12 @@ pub async fn authenticate(
     request: &OAuthRequest,
     params: &Params<'_>,
 ) -> Result<Option<Client>, OAuthError> {
-    let Some(presented) = presented(&request.headers, params)? else { return Ok(None) };
+    let presented = match presented(&request.headers, params) {
+        Ok(Some(presented)) => presented,
+        Ok(None) => return Ok(None),
+        Err(OAuthError::InvalidClient { basic }) => return Err(refuse(app, request, basic).await?),
+        Err(malformed) => return Err(malformed),
+    };
     let now = app.clock.now();
     // An id that is none is looked up all the same, so that it takes as long.
     let id = presented.id.parse().unwrap_or_else(|_| AgentId::new(now, &app.entropy));
