@@ -52,6 +52,8 @@ pub struct Config {
     pub pool_size: usize,
     /// How long a request waits for the database.
     pub database_timeout: Duration,
+    /// How long the server stays ready without its database.
+    pub database_grace: Duration,
     /// `iss`, unless it follows from the address that is bound.
     pub issuer: Option<String>,
     /// Development or production.
@@ -97,6 +99,7 @@ impl Config {
             values.get("DATABASE_POOL_SIZE", "a number from 1 to 1000", within(1, 1000));
         let timeout =
             values.get("DATABASE_TIMEOUT_MS", "milliseconds from 10 to 60000", within(10, 60_000));
+        let grace = values.get("DATABASE_GRACE_SECONDS", "seconds from 0 to 3600", within(0, 3600));
         let issuer = values.optional("ISSUER_URL", ISSUER, issuer);
         let environment =
             values.get("COUNTERSIGN_ENV", "`development` or `production`", environment);
@@ -128,6 +131,7 @@ impl Config {
             Some(database),
             Some(pool_size),
             Some(timeout),
+            Some(grace),
             Some(environment),
             Some(algorithm),
             Some(ttl),
@@ -140,6 +144,7 @@ impl Config {
             database,
             pool_size,
             timeout,
+            grace,
             environment,
             algorithm,
             ttl,
@@ -153,6 +158,7 @@ impl Config {
                 database,
                 pool_size: usize::try_from(pool_size).unwrap_or(1),
                 database_timeout: Duration::from_millis(timeout),
+                database_grace: Duration::from_secs(grace),
                 issuer,
                 environment,
                 master_key,

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use countersign_ground::clock::{Clock, Time};
@@ -41,8 +41,26 @@ pub struct Parts {
     pub clock: Clock,
     /// Randomness.
     pub entropy: Entropy,
+    /// Since when the database has not answered.
+    pub outage: Outage,
     /// No new work is wanted.
     pub draining: AtomicBool,
+}
+
+/// Since when the database has not answered: microseconds, or 0 while it does.
+#[derive(Default)]
+pub struct Outage(AtomicI64);
+
+impl Outage {
+    /// Notes how an attempt went; gives how long it has been going on.
+    pub fn note(&self, up: bool, now: Time) -> Option<Duration> {
+        if up {
+            self.0.store(0, Ordering::Relaxed);
+            return None;
+        }
+        let begun = self.0.compare_exchange(0, now.0, Ordering::Relaxed, Ordering::Relaxed);
+        Some(now.since(Time(begun.err().unwrap_or(now.0))))
+    }
 }
 
 impl App {
@@ -54,6 +72,14 @@ impl App {
     #[must_use]
     pub fn event(&self, action: &'static str, now: Time) -> Event {
         Event::new(EventId::new(now, &self.entropy), now, action)
+    }
+
+    /// Asks the database for a sign of life; gives how long there has been none.
+    pub async fn database_outage(&self) -> Option<Duration> {
+        let up = self.db.ping().await.is_ok();
+        self.metrics.dependency("database", up);
+        self.metrics.degraded("database_lost", !up);
+        self.outage.note(up, self.clock.now())
     }
 
     /// How long a token lives.

@@ -210,13 +210,13 @@ impl Metrics {
         text
     }
 
-    /// Prometheus text 0.0.4: there a counter's family carries `_total` in its own name.
+    /// Prometheus text 0.0.4: there a family carries `_total` or `_info` in its own name.
     #[must_use]
     pub fn prometheus(&self) -> String {
         let openmetrics = self.openmetrics();
-        let counters: Vec<&str> = openmetrics
+        let kinds: HashMap<&str, &str> = openmetrics
             .lines()
-            .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
             .collect();
         let mut text = String::with_capacity(openmetrics.len());
         for line in openmetrics.lines().filter(|line| *line != "# EOF") {
@@ -225,11 +225,14 @@ impl Metrics {
             match (hash, keyword, name) {
                 (Some("#"), Some("UNIT"), _) => continue,
                 (Some("#"), Some(keyword), Some(name)) => {
-                    let suffix = if counters.contains(&name) { "_total" } else { "" };
+                    let suffix = match kinds.get(name) {
+                        Some(&"counter") => "_total",
+                        Some(&"info") => "_info",
+                        _ => "",
+                    };
                     // OpenMetrics has a type for it, this older form has not.
                     let rest = words.next().unwrap_or_default();
                     let rest = if rest == "info" { "gauge" } else { rest };
-                    let suffix = if keyword == "TYPE" || keyword == "HELP" { suffix } else { "" };
                     text.push_str(&format!("# {keyword} {name}{suffix} {rest}\n"));
                 }
                 _ => {

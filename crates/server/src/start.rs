@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, Parts};
+use crate::app::{App, Outage, Parts};
 use crate::doors::serve::serve;
 use crate::features::activity::Activity;
 use crate::features::operators::{self, BootstrapError, BootstrapToken};
@@ -143,6 +143,7 @@ impl Server {
             config,
             clock,
             entropy,
+            outage: Outage::default(),
             draining: AtomicBool::new(false),
         });
         let stop = CancellationToken::new();

@@ -38,6 +38,7 @@ pub const SETTINGS: &[Setting] = &[
     secret("DATABASE_MIGRATE_URL", "direct address for migrations when DATABASE_URL is a pooler's"),
     plain("DATABASE_POOL_SIZE", "20", "connections"),
     plain("DATABASE_TIMEOUT_MS", "2000", "a request that waits longer answers 503"),
+    plain("DATABASE_GRACE_SECONDS", "60", "how long the server stays ready without its database"),
     unset("ISSUER_URL", "issuer of tokens; `http://HOST:PORT` when unset"),
     plain("COUNTERSIGN_ENV", "development", "`production` refuses what is unsafe there"),
     secret(

@@ -30,7 +30,12 @@ impl Gathering {
         if self.leaves.len() >= MAX_WAITING {
             return Err(Error::Busy);
         }
-        if self.leaves.is_empty() {
+        let given_up = self.batch.outcome.get().is_some();
+        if given_up {
+            // Those who waited too long have left; what they brought will be recorded all the same.
+            self.batch = Arc::default();
+        }
+        if given_up || self.leaves.is_empty() {
             self.open.push_back((Stopwatch::start(), Arc::clone(&self.batch)));
         }
         self.leaves.push(leaf);

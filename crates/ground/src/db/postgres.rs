@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::batch::Settled;
 use super::sqlite::panic_text;
-use super::tx::Engine;
+use super::tx::{self, Engine};
 use super::{Error, Leaf, Metrics, Options, Result, Row, Tx, Value, Work};
 use appender::Appender;
 pub(super) use session::Session;
@@ -125,7 +125,12 @@ where
         session_of(&mut tx)?.begin().await?;
         let outcome = work(&mut tx, &input).await;
         let leaves = std::mem::take(&mut tx.leaves);
-        let conflict = tx.conflict;
+        let failed = tx.failed.take();
+        let conflict = matches!(failed, Some(Error::Conflict(_)));
+        let outcome = match (outcome, failed) {
+            (Ok(_), Some(lost)) => Err(lost.into()),
+            (outcome, _) => outcome,
+        };
         let session = session_of(&mut tx)?;
         let (recorded, value) = match outcome {
             Err(own) => {
@@ -153,9 +158,7 @@ where
             }
         }
         metrics.count(&leaves);
-        for hook in std::mem::take(&mut tx.after_commit) {
-            hook();
-        }
+        tx::run(std::mem::take(&mut tx.after_commit));
         return Ok(value);
     }
     Err(Error::Busy.into())

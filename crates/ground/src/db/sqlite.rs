@@ -25,19 +25,19 @@ pub(super) struct Sqlite {
     readers: Arc<Readers>,
     metrics: Metrics,
     // Held for as long as the database is open; the operating system lets go if the process dies.
-    _lock: File,
+    lock: Mutex<Option<File>>,
 }
 
 impl Sqlite {
     pub(super) fn open(path: &Path, options: &Options, metrics: &Metrics) -> Result<Self> {
-        let lock = lock(path)?;
+        let lock = Mutex::new(Some(lock(path)?));
         let readers = Readers {
             idle: Mutex::new(Vec::new()),
             permits: Semaphore::new(options.pool_size.clamp(1, 8)),
             path: path.to_owned(),
         };
         let writer = Writer::start(path, options.timeout, metrics.clone())?;
-        Ok(Self { writer, readers: Arc::new(readers), metrics: metrics.clone(), _lock: lock })
+        Ok(Self { writer, readers: Arc::new(readers), metrics: metrics.clone(), lock })
     }
 
     pub(super) async fn query(&self, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>> {
@@ -78,6 +78,10 @@ impl Sqlite {
 
     pub(super) async fn close(&self) {
         self.writer.close().await;
+        // Whoever still holds a clone reads no more, and the file is free for the next who opens it.
+        self.readers.permits.close();
+        self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 

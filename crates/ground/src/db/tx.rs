@@ -1,14 +1,17 @@
 //! A transaction, as the closure of a write sees it.
 
-use super::{Leaf, Result, Row, Value, postgres, sqlite};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{Error, Leaf, Result, Row, Value, postgres, sqlite};
 
 /// An open transaction.
 pub struct Tx {
     pub(super) engine: Engine,
     pub(super) leaves: Vec<Leaf>,
     pub(super) after_commit: Vec<Hook>,
-    /// Set when a statement lost against another transaction: the whole write is tried again.
-    pub(super) conflict: bool,
+    /// A statement that failed ends the write, even where its error is lost: PostgreSQL would answer
+    /// such a commit with a rollback, SQLite would keep the rest.
+    pub(super) failed: Option<Error>,
 }
 
 pub(super) type Hook = Box<dyn FnOnce() + Send>;
@@ -20,7 +23,7 @@ pub(super) enum Engine {
 
 impl Tx {
     pub(super) fn new(engine: Engine) -> Self {
-        Self { engine, leaves: Vec::new(), after_commit: Vec::new(), conflict: false }
+        Self { engine, leaves: Vec::new(), after_commit: Vec::new(), failed: None }
     }
 
     /// Rows of a query, or of a change with RETURNING.
@@ -32,7 +35,7 @@ impl Tx {
             Engine::Sqlite(connection) => sqlite::query(connection, sql, params),
             Engine::Postgres(session) => session.query(sql, params).await,
         };
-        self.conflict |= matches!(rows, Err(super::Error::Conflict(_)));
+        self.note(&rows);
         rows
     }
 
@@ -53,7 +56,7 @@ impl Tx {
             Engine::Sqlite(connection) => sqlite::execute(connection, sql, params),
             Engine::Postgres(session) => session.execute(sql, params).await,
         };
-        self.conflict |= matches!(changed, Err(super::Error::Conflict(_)));
+        self.note(&changed);
         changed
     }
 
@@ -68,10 +71,25 @@ impl Tx {
         self.after_commit.push(Box::new(hook));
     }
 
+    fn note<T>(&mut self, outcome: &Result<T>) {
+        if let Err(error) = outcome {
+            self.failed.get_or_insert_with(|| error.clone());
+        }
+    }
+
     /// Forgets what the closure asked for, before it runs again or after it failed.
     pub(super) fn reset(&mut self) {
         self.leaves.clear();
         self.after_commit.clear();
-        self.conflict = false;
+        self.failed = None;
+    }
+}
+
+/// Runs what was to happen after a commit. A hook that panics takes nobody along.
+pub(super) fn run(hooks: Vec<Hook>) {
+    for hook in hooks {
+        if catch_unwind(AssertUnwindSafe(hook)).is_err() {
+            tracing::error!("what should follow a commit panicked");
+        }
     }
 }

@@ -101,7 +101,14 @@ where
         let mut params = path(parts, app).await?.into_iter();
         let mut next = || params.next().unwrap_or_default();
         let ((first, one), (second, two)) = (next(), next());
-        Ok(Self(id(&first, &one)?, id(&second, &two)?))
+        match (one.parse(), two.parse()) {
+            (Ok(one), Ok(two)) => Ok(Self(one, two)),
+            (one, two) => {
+                let faults = [(first, one.err()), (second, two.err())].into_iter();
+                let named = faults.filter_map(|(name, error)| Some((name, error?.to_string())));
+                Err(Problem::fields(named))
+            }
+        }
     }
 }
 

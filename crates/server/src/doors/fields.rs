@@ -152,18 +152,20 @@ pub fn time(value: Value) -> Result<Time, String> {
     text(value)?.parse().map_err(|_| wanted.to_owned())
 }
 
-/// Reads an integer, also from a query's text.
+/// Reads an integer of a body.
 pub fn integer(least: i64, most: i64) -> impl FnOnce(Value) -> Result<i64, String> {
-    move |value| {
-        let number = match &value {
-            Value::Number(number) => number.as_i64(),
-            Value::String(text) => text.parse().ok(),
-            _ => None,
-        };
-        number
-            .filter(|number| (least..=most).contains(number))
-            .ok_or_else(|| format!("must be an integer from {least} to {most}"))
-    }
+    move |value| within(value.as_i64(), least, most)
+}
+
+/// Reads an integer of a query, where everything is text.
+pub fn query_integer(least: i64, most: i64) -> impl FnOnce(Value) -> Result<i64, String> {
+    move |value| within(value.as_str().and_then(|text| text.parse().ok()), least, most)
+}
+
+fn within(number: Option<i64>, least: i64, most: i64) -> Result<i64, String> {
+    number
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| format!("must be an integer from {least} to {most}"))
 }
 
 /// Reads a list, each item by `read`.

@@ -34,7 +34,8 @@ pub enum Who {
     Machine,
 }
 
-const MACHINE_HEADERS: [HeaderName; 2] =
+/// Where the machine token is presented.
+pub const MACHINE_HEADERS: [HeaderName; 2] =
     [HeaderName::from_static("x-machine-token"), HeaderName::from_static("authorization-machine")];
 
 impl Caller {
@@ -155,8 +156,12 @@ impl Law {
     fn machine(&self, headers: &HeaderMap) -> Result<Option<Who>, Refusal> {
         let mut presented = None;
         for name in &MACHINE_HEADERS {
-            if let Some(value) = once(headers, name)? {
-                presented = Some(value);
+            match (presented, once(headers, name)?) {
+                (Some(one), Some(other)) if one != other => {
+                    return Err(Refusal::new("two-callers"));
+                }
+                (None, Some(value)) => presented = Some(value),
+                _ => {}
             }
         }
         let Some(token) = presented else { return Ok(None) };

@@ -219,7 +219,6 @@ fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use countersign_ground::entropy::Entropy;
-    use countersign_ground::record::Actor;
     use countersign_ground::secret::DigestKey;
 
     use super::*;

@@ -83,6 +83,14 @@ impl Decided {
     }
 }
 
+/// What a caller would need to be allowed.
+enum Missing<'m> {
+    /// The permission itself.
+    Permission,
+    /// These scopes besides; none of them when no scope would help.
+    Else(&'m [&'m str]),
+}
+
 impl Law {
     /// Decides whether `caller` may do `A` to `resource_id` (`*` for all of them).
     ///
@@ -120,7 +128,7 @@ impl Law {
         self.decide(caller, &agent.to_string(), reason).await
     }
 
-    /// Refuses what the permission alone would allow.
+    /// Refuses what the permission alone would allow; `lacking` names the scopes that would help.
     ///
     /// # Errors
     /// Always: the 403.
@@ -129,9 +137,10 @@ impl Law {
         caller: &Caller,
         resource_id: &str,
         detail: String,
+        lacking: &[&str],
     ) -> Result<std::convert::Infallible, Problem> {
         let refused = Err(Reason::InsufficientPermissions);
-        match self.decide::<A>(caller, resource_id, refused).await {
+        match self.decide_over::<A>(caller, resource_id, refused, Missing::Else(lacking)).await {
             Err(problem) if problem.status() == http::StatusCode::FORBIDDEN => {
                 Err(problem.retold(detail))
             }
@@ -145,6 +154,16 @@ impl Law {
         caller: &Caller,
         resource_id: &str,
         reason: Result<Reason, Reason>,
+    ) -> Result<Permit<A>, Problem> {
+        self.decide_over(caller, resource_id, reason, Missing::Permission).await
+    }
+
+    async fn decide_over<A: Action>(
+        &self,
+        caller: &Caller,
+        resource_id: &str,
+        reason: Result<Reason, Reason>,
+        missing: Missing<'_>,
     ) -> Result<Permit<A>, Problem> {
         let watch = Stopwatch::start();
         let (actor, tenant) = (caller.actor(), caller.tenant());
@@ -183,16 +202,21 @@ impl Law {
             Who::Anonymous => self.record.append_stranger("no-credentials", event).await?,
             _ => self.record.append(event).await?,
         }
-        Err(self.refusal::<A>(caller, &decision))
+        Err(self.refusal::<A>(caller, &decision, missing))
     }
 
-    fn refusal<A: Action>(&self, caller: &Caller, decision: &Decision) -> Problem {
+    fn refusal<A: Action>(
+        &self,
+        caller: &Caller,
+        decision: &Decision,
+        missing: Missing<'_>,
+    ) -> Problem {
         let permission = format!("{}:{}", A::RESOURCE, A::ACTION);
         let (code, detail, error) = match caller.who {
             Who::Anonymous => {
                 (Code::Unauthorized, format!("`{permission}` needs credentials"), "unauthorized")
             }
-            Who::Agent(_) => {
+            Who::Agent(_) if !matches!(missing, Missing::Else([])) => {
                 (Code::InsufficientScope, format!("the token lacks `{permission}`"), "forbidden")
             }
             _ => {
@@ -205,9 +229,16 @@ impl Law {
             .with("resource", A::RESOURCE)
             .with("action", A::ACTION)
             .with("decision_id", decision.id.as_str());
-        let challenge = match caller.who {
-            Who::Anonymous => challenge(&self.issuer, None, None),
-            Who::Agent(_) => challenge(&self.issuer, Some("insufficient_scope"), Some(&permission)),
+        let challenge = match code {
+            Code::Unauthorized => challenge(&self.issuer, None, None),
+            Code::InsufficientScope => {
+                // RFC 6750 section 3: every scope that is needed, not only what is lacking.
+                let needed = match missing {
+                    Missing::Permission => permission,
+                    Missing::Else(lacking) => format!("{permission} {}", lacking.join(" ")),
+                };
+                challenge(&self.issuer, Some("insufficient_scope"), Some(&needed))
+            }
             _ => return problem,
         };
         problem.header(header::WWW_AUTHENTICATE, challenge)

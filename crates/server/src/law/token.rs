@@ -131,8 +131,9 @@ impl Weighter<[u8; 32], Arc<Verified>> for Bytes {
 /// How much memory verified tokens may take.
 const REMEMBERED_BYTES: u64 = 32 << 20;
 const REMEMBERED_TOKENS: usize = 50_000;
-/// A token of ours is about 900 characters; nothing longer is looked at.
-const LONGEST: usize = 16 << 10;
+/// A token of ours is about 900 characters, with as many scopes and audiences as an agent may have
+/// 220 000; nothing longer is looked at.
+const LONGEST: usize = 256 << 10;
 
 impl Tokens {
     pub(super) fn new(keys: Arc<KeyRing>, directory: Arc<Directory>, issuer: Arc<str>) -> Self {

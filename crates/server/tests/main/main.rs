@@ -4,5 +4,31 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(unreachable_pub, reason = "nobody imports a test")]
 
+mod agents;
+mod agents_fields;
+mod agents_if_match;
+mod agents_list;
+mod agents_update;
+mod architecture;
+mod callers;
+mod callers_origin;
+mod credentials;
+mod credentials_authority;
+mod credentials_rotation;
+mod discovery;
+mod health;
+mod http_bodies;
+mod http_rules;
+mod introspection;
+mod keys_at_rest;
 mod main_job;
+mod metrics;
+mod migrations;
+mod pooler;
+mod record;
+mod revocation;
+mod storage;
 mod support;
+mod tenants;
+mod timing;
+mod tokens;

@@ -84,6 +84,10 @@ where
             Ok(Poll::Pending) => Err(Error::Waited.into()),
             Err(panic) => Err(Error::Panicked(panic_text(&*panic)).into()),
         };
+        let result = match (result, tx.failed.take()) {
+            (Ok(_), Some(lost)) => Err(lost.into()),
+            (result, _) => result,
+        };
         let keep = result.is_ok();
         self.result = Some(result);
         keep

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::batch::{Batch, Gathering, Settled, answer_late};
-use super::super::tx::{Engine, Hook};
+use super::super::tx::{self, Engine, Hook};
 use super::super::{Error, Leaf, Metrics, Result, STREAM_LENGTH, Tx};
 use super::checkpoint::Checkpoints;
 use super::job::Job;
@@ -193,9 +193,7 @@ impl Thread {
             self.metrics.commit.observe(watch.elapsed().as_secs_f64());
             if outcome.is_ok() {
                 self.metrics.count(changes.leaves.iter().chain(&leaves));
-                for hook in changes.hooks {
-                    hook();
-                }
+                tx::run(changes.hooks);
             }
             batch.settle(outcome.clone());
             // Fails only when the runtime is gone, and then nobody waits.

@@ -14,7 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::wire::{AgentPatch, NewAgent};
-use super::{Agent, AgentError, Patch, store};
+use super::{Agent, Patch, store};
 use crate::app::App;
 use crate::doors::extract::{Id, Json, Query};
 use crate::doors::fields;
@@ -98,8 +98,8 @@ pub async fn list(
         agent_type: query.optional("agentType", fields::parsed),
         deployment_env: query.optional("deploymentEnv", fields::parsed),
         status: query.optional("status", fields::parsed),
-        page: query.optional("page", fields::integer(1, 1_000_000)).unwrap_or(1),
-        limit: query.optional("limit", fields::integer(1, 100)).unwrap_or(20),
+        page: query.optional("page", fields::query_integer(1, 1_000_000)).unwrap_or(1),
+        limit: query.optional("limit", fields::query_integer(1, 100)).unwrap_or(20),
     };
     query.finish()?;
     let (data, total) = store::list_page(&app.db, &permit, &wanted).await?;
@@ -145,7 +145,7 @@ pub async fn update(
     if let Some(scopes) = &patch.scopes {
         may_grant::<ChangeAgent>(&app, &caller, &id.to_string(), scopes).await?;
     }
-    let agent = change(&app, permit, id, patch, if_match(&headers, id)?).await?;
+    let agent = change(&app, permit, id, patch, if_match(&headers)).await?;
     Ok(([(header::ETAG, agent.etag())], Body(agent)))
 }
 
@@ -162,14 +162,14 @@ pub async fn decommission(
     headers: HeaderMap,
 ) -> Answer<StatusCode> {
     let permit = permit_change(&app, &caller, id).await?;
-    change(&app, permit, id, Patch::decommission(), if_match(&headers, id)?).await?;
+    change(&app, permit, id, Patch::decommission(), if_match(&headers)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn permit_change(app: &App, caller: &Caller, id: AgentId) -> Answer<Permit<ChangeAgent>> {
     if caller.agent() == Some(id) {
         let detail = "an agent never changes itself".to_owned();
-        app.law.forbid::<ChangeAgent>(caller, &id.to_string(), detail).await?;
+        app.law.forbid::<ChangeAgent>(caller, &id.to_string(), detail, &[]).await?;
     }
     app.law.permit::<ChangeAgent>(caller, &id.to_string()).await
 }
@@ -184,7 +184,7 @@ async fn may_grant<A: crate::law::action::Action>(
     if !lacking.is_empty() {
         let names = lacking.join("`, `");
         let detail = format!("you can't grant what you do not hold: `{names}`");
-        app.law.forbid::<A>(caller, resource_id, detail).await?;
+        app.law.forbid::<A>(caller, resource_id, detail, &lacking).await?;
     }
     Ok(())
 }
@@ -194,7 +194,7 @@ async fn change(
     permit: Permit<ChangeAgent>,
     id: AgentId,
     patch: Patch,
-    if_match: Option<String>,
+    if_match: Option<Vec<String>>,
 ) -> Answer<Agent> {
     let now = app.clock.now();
     let event = app.event("agent.updated", now);
@@ -230,11 +230,11 @@ fn changed<A>(
     tx.after_commit(move || directory.put_agent(facts));
 }
 
-/// RFC 9110 section 13.1.1; `*` matches whatever there is.
-fn if_match(headers: &HeaderMap, id: AgentId) -> Answer<Option<String>> {
-    match headers.get(header::IF_MATCH).map(|value| value.to_str()) {
-        None | Some(Ok("*")) => Ok(None),
-        Some(Ok(etag)) => Ok(Some(etag.to_owned())),
-        Some(Err(_)) => Err(AgentError::Changed(id).into()),
-    }
+/// The tags of `If-Match` (RFC 9110 section 13.1.1), any of which must match; `None` when there is
+/// no condition. `*` matches whatever there is. Our tags hold no comma.
+fn if_match(headers: &HeaderMap) -> Option<Vec<String>> {
+    let lines = headers.get_all(header::IF_MATCH).iter();
+    let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
+    let tags = lines.iter().flat_map(|line| line.split(',')).map(|tag| tag.trim().to_owned());
+    (!lines.is_empty() && lines != ["*"]).then(|| tags.collect())
 }

@@ -186,7 +186,7 @@ pub async fn change(
     permit: &Permit<ChangeAgent>,
     id: AgentId,
     patch: &Patch,
-    if_match: Option<&str>,
+    if_match: Option<&[String]>,
     now: Time,
 ) -> Result<(Agent, &'static str), Problem> {
     let row = tx
@@ -196,7 +196,7 @@ pub async fn change(
         )
         .await?;
     let mut changed = agent(&mut row.ok_or(AgentError::NotFound(id))?)?;
-    if if_match.is_some_and(|etag| etag != changed.etag()) {
+    if if_match.is_some_and(|tags| !tags.contains(&changed.etag())) {
         return Err(AgentError::Changed(id).into());
     }
     let action = changed.apply(patch, now)?;
@@ -230,6 +230,17 @@ pub async fn change(
 /// # Errors
 /// An [`AgentError`] when it is not there or not active.
 pub async fn hold_active(tx: &mut Tx, tenant: &str, id: AgentId) -> Result<(), Problem> {
+    match hold(tx, tenant, id).await? {
+        Status::Suspended => Err(AgentError::NotActive(id).into()),
+        _ => Ok(()),
+    }
+}
+
+/// Holds an agent in place until the transaction ends, unless it is decommissioned: that is final.
+///
+/// # Errors
+/// An [`AgentError`] when it is not there or decommissioned.
+pub async fn hold(tx: &mut Tx, tenant: &str, id: AgentId) -> Result<Status, Problem> {
     let row = tx
         .query_opt(
             "SELECT status FROM agents WHERE tenant = $1 AND id = $2 FOR SHARE",
@@ -238,9 +249,8 @@ pub async fn hold_active(tx: &mut Tx, tenant: &str, id: AgentId) -> Result<(), P
         .await?;
     let mut row = row.ok_or(AgentError::NotFound(id))?;
     match word(&mut row, "status")? {
-        Status::Active => Ok(()),
-        Status::Suspended => Err(AgentError::NotActive(id).into()),
         Status::Decommissioned => Err(AgentError::Decommissioned(id).into()),
+        status => Ok(status),
     }
 }
 

@@ -48,7 +48,7 @@ pub async fn search(
         since: query.optional("startDate", |value| moment(value, "T00:00:00Z")),
         until: query.optional("endDate", |value| moment(value, "T23:59:59.999999Z")),
         limit: query
-            .optional("limit", fields::integer(1, MOST))
+            .optional("limit", fields::query_integer(1, MOST))
             .and_then(|limit| usize::try_from(limit).ok())
             .unwrap_or(50),
         cursor: query.optional("cursor", fields::parsed),

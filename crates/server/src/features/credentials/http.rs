@@ -152,8 +152,8 @@ pub async fn list(
     Query(mut query): Query,
 ) -> Answer<Body<CredentialPage>> {
     let permit = app.law.permit_own::<ReadCredentials>(&caller, agent).await?;
-    let page = query.optional("page", fields::integer(1, 1_000_000)).unwrap_or(1);
-    let limit = query.optional("limit", fields::integer(1, 100)).unwrap_or(20);
+    let page = query.optional("page", fields::query_integer(1, 1_000_000)).unwrap_or(1);
+    let limit = query.optional("limit", fields::query_integer(1, 100)).unwrap_or(20);
     query.finish()?;
     let known = app.law.directory.agent(agent);
     if known.is_none_or(|known| &*known.tenant != permit.tenant()) {
@@ -238,6 +238,7 @@ pub async fn revoke(
             (permit, event, Arc::clone(&app.law.directory)),
             move |tx, (permit, event, directory)| {
                 Box::pin(async move {
+                    agents::store::hold(tx, permit.tenant(), agent).await?;
                     let revoked = store::revoke(tx, permit, (agent, id), now).await?;
                     changed(tx, permit, event.clone(), &revoked, directory);
                     Ok::<_, Problem>(())
@@ -260,7 +261,7 @@ async fn no_more_than_own<A: Action>(app: &App, caller: &Caller, agent: AgentId)
     if !lacking.is_empty() {
         let names = lacking.join("`, `");
         let detail = format!("agent `{agent}` holds what your token does not: `{names}`");
-        app.law.forbid::<A>(caller, &agent.to_string(), detail).await?;
+        app.law.forbid::<A>(caller, &agent.to_string(), detail, &lacking).await?;
     }
     Ok(())
 }

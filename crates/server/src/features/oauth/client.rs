@@ -9,6 +9,7 @@ use super::error::OAuthError;
 use super::form::{OAuthRequest, Params};
 use crate::app::App;
 use crate::law::Client;
+use crate::law::caller::MACHINE_HEADERS;
 
 struct Presented {
     id: String,
@@ -60,10 +61,12 @@ fn presented(headers: &HeaderMap, params: &Params<'_>) -> Result<Option<Presente
         secret: secret.to_owned(),
         basic: false,
     });
+    let other = headers.contains_key(header::AUTHORIZATION)
+        || MACHINE_HEADERS.iter().any(|name| headers.contains_key(name));
     match (basic, posted) {
         // Section 2.3: not more than one method in a request.
-        (Some(_), Some(_)) => Err(OAuthError::InvalidRequest(
-            "client credentials in the header and in the body: send one of them".into(),
+        (_, Some(_)) if other => Err(OAuthError::InvalidRequest(
+            "credentials in the headers and in the body: send one of them".into(),
         )),
         (Some(basic), None) if params.get("client_id").is_some_and(|id| id != basic.id) => Err(
             OAuthError::InvalidRequest("`client_id` differs from the Authorization header".into()),
