@@ -93,6 +93,7 @@ impl From<deadpool_postgres::PoolError> for Error {
                 other => other,
             },
             PoolError::Timeout(_) => Self::Busy,
+            PoolError::Closed => Self::Closed,
             other => Self::Unavailable(other.to_string()),
         }
     }

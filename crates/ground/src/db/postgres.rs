@@ -14,6 +14,7 @@ use std::time::Duration;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
 
 use super::batch::Settled;
 use super::sqlite::panic_text;
@@ -31,6 +32,7 @@ pub(super) struct Postgres {
     metrics: Metrics,
     stream: i64,
     doubts: Arc<AtomicU64>,
+    writes: TaskTracker,
 }
 
 impl Postgres {
@@ -53,7 +55,14 @@ impl Postgres {
         drop(session);
         let appender = Appender::start(pool.clone(), options.timeout, metrics.clone(), stream);
         tokio::spawn(session::keep_stream(pool.clone(), metrics.clone(), stream));
-        Ok(Self { pool, appender, metrics: metrics.clone(), stream, doubts: Arc::default() })
+        Ok(Self {
+            pool,
+            appender,
+            metrics: metrics.clone(),
+            stream,
+            doubts: Arc::default(),
+            writes: TaskTracker::new(),
+        })
     }
 
     pub(super) async fn query(&self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
@@ -74,9 +83,12 @@ impl Postgres {
     {
         let (pool, metrics, stream) = (self.pool.clone(), self.metrics.clone(), self.stream);
         let doubts = Arc::clone(&self.doubts);
+        if self.writes.is_closed() {
+            return Err(Error::Closed.into());
+        }
         let (answer, answered) = oneshot::channel();
         // A task of its own: a client that goes away cancels nothing.
-        tokio::spawn(async move {
+        self.writes.spawn(async move {
             let written = write(&pool, &metrics, stream, &doubts, input, work);
             let outcome = std::panic::AssertUnwindSafe(written).catch_unwind().await;
             let outcome =
@@ -100,6 +112,8 @@ impl Postgres {
     }
 
     pub(super) async fn close(&self) {
+        self.writes.close();
+        self.writes.wait().await;
         self.appender.close().await;
         self.pool.close();
     }
