@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_ground::params;
+use countersign_ground::{db, params};
 use countersign_server::features::oauth;
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -128,6 +128,25 @@ async fn a_token_that_many_end_at_once_is_recorded_once_and_dead_for_each() {
         join_all((0..16).map(|_| ends())).await;
         assert_eq!(app.events("token.revoked").await.len(), round);
     }
+}
+
+/// As when another node ended it a moment ago, and this one has not heard of it.
+#[tokio::test]
+async fn a_token_that_was_ended_elsewhere_is_dead_here_once_somebody_ends_it_here() {
+    let app = TestApp::start().await;
+    let agent = app.agent("screener", &["agents:read"]).await;
+    let token = app.token(&agent).await;
+    let elsewhere = app.server.app.db.write(part(&token, 1)["jti"].to_string(), |tx, jti| {
+        Box::pin(async move {
+            let insert = "INSERT INTO token_revocations (jti, expires_at) VALUES ($1, $2)";
+            tx.execute(insert, params![jti.trim_matches('"'), i64::MAX]).await
+        })
+    });
+    elsewhere.await.map_err(|error: db::Error| error).unwrap();
+    assert!(app.is_live(&token).await, "not heard of yet");
+    app.operator().form(NAMES[0], &[("token", &token)]).await.expect(200);
+    assert!(!app.is_live(&token).await);
+    assert!(app.events("token.revoked").await.is_empty(), "it is recorded where it was ended");
 }
 
 #[tokio::test]

@@ -179,7 +179,7 @@ async fn a_statement_that_is_wrong_is_no_outage() {
     for sql in [
         "SELECT missing FROM jobs",
         "SELECT id FROM missing",
-        "SELEKT id FROM jobs",
+        "SELECT id FROM jobs WHERE",
         "INSERT INTO jobs (id) VALUES ('taken')",
         "INSERT INTO audit_events (position) VALUES (1)",
     ] {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::join_all;
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};
 
@@ -159,6 +160,34 @@ async fn a_suspended_agents_token_stays_dead_when_the_agent_is_reactivated() {
     let new = app.token(&agent).await;
     assert!(!app.is_live(&old).await && app.is_live(&new).await);
     assert_eq!(part(&new, 1)["gen"], 2);
+}
+
+/// Those who ask while the agent is being suspended get a token of the time before, or none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_token_slips_past_a_suspension() {
+    let app = TestApp::start().await;
+    for round in 0..5 {
+        let agent = app.agent(&format!("screener{round}"), &["agents:read"]).await;
+        let asks = async || {
+            let mut tokens = Vec::new();
+            loop {
+                let answer = app.token_answer(&agent, &[]).await;
+                if answer.status == 403 {
+                    return tokens;
+                }
+                tokens.push(answer.expect(200)["access_token"].as_str().unwrap().to_owned());
+            }
+        };
+        let suspend = async {
+            app.token(&agent).await;
+            set(&app, &agent, json!({"status": "suspended"})).await;
+        };
+        let (tokens, ()) = tokio::join!(join_all((0..8).map(|_| asks())), suspend);
+        let now = app.clock.now();
+        let live =
+            tokens.iter().flatten().filter(|t| app.server.app.law.tokens.live(t, now).is_some());
+        assert_eq!(live.count(), 0);
+    }
 }
 
 #[tokio::test]

@@ -75,12 +75,13 @@ async fn end(
     app.db
         .write(input, move |tx, (event, directory)| {
             Box::pin(async move {
-                // A token that is revoked already is revoked once, and recorded once.
+                // A token that is revoked already is revoked once, and recorded once; this memory
+                // may not have heard of it.
                 if store::revoke(tx, token, expires_at).await? {
                     tx.record(event.leaf());
-                    let directory = Arc::clone(directory);
-                    tx.after_commit(move || directory.put_revoked(token, expires_at));
                 }
+                let directory = Arc::clone(directory);
+                tx.after_commit(move || directory.put_revoked(token, expires_at));
                 Ok(())
             })
         })

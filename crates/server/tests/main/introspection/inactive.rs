@@ -55,6 +55,11 @@ async fn of_a_token_that_has_ended_nothing_is_told() {
     let path = format!("/api/v1/agents/{}/credentials/{}", agent.id, agent.credential);
     app.operator().delete(&path).await.expect(204);
     must_be_inactive(&app, &of_credential).await;
+
+    let agent = app.agent("other", &["agents:read"]).await;
+    let decommissioned = app.token(&agent).await;
+    app.operator().delete(&format!("/api/v1/agents/{}", agent.id)).await.expect(204);
+    must_be_inactive(&app, &decommissioned).await;
 }
 
 #[tokio::test]

@@ -15,7 +15,8 @@ use crate::support::TestApp;
 
 /// Waits for what a write leaves, when nobody is there to be told of its end.
 async fn until_there(db: &Db, id: &str) {
-    let there = async { while !ids(db).await.iter().any(|one| one == id) {} };
+    let find = async || db.query_opt("SELECT id FROM jobs WHERE id = $1", params![id]).await;
+    let there = async { while !matches!(find().await, Ok(Some(_))) {} };
     timeout(Duration::from_secs(30), there).await.expect("it gets there");
 }
 
@@ -51,7 +52,7 @@ async fn nobody_sees_a_write_before_it_has_committed() {
 #[tokio::test]
 async fn a_write_that_takes_too_long_is_answered_as_unknown_and_goes_on() {
     static GATE: Gate = Gate::new();
-    let app = app_with_table(&[("DATABASE_TIMEOUT_MS", "300")]).await;
+    let app = app_with_table(&[("DATABASE_TIMEOUT_MS", "1000")]).await;
     let db = &app.server.app.db;
     let mut late = pin!(db.write(&GATE, held));
     assert!(first_step(late.as_mut()).await.is_pending());
@@ -77,7 +78,7 @@ fn append(app: &TestApp) -> impl Future<Output = Result<(), Error>> {
 #[tokio::test]
 async fn an_event_that_takes_too_long_is_answered_as_unknown() {
     static GATE: Gate = Gate::new();
-    let app = app_with_table(&[("DATABASE_TIMEOUT_MS", "300")]).await;
+    let app = app_with_table(&[("DATABASE_TIMEOUT_MS", "1000")]).await;
     let mut late = pin!(app.server.app.db.write(&GATE, held));
     assert!(first_step(late.as_mut()).await.is_pending());
     GATE.begun().await;
@@ -92,7 +93,7 @@ async fn an_event_that_takes_too_long_is_answered_as_unknown() {
 #[tokio::test]
 async fn an_event_has_a_time_of_its_own_whoever_is_late_before_it() {
     static GATE: Gate = Gate::new();
-    let app = app_with_table(&[("DATABASE_TIMEOUT_MS", "300")]).await;
+    let app = app_with_table(&[("DATABASE_TIMEOUT_MS", "1000")]).await;
     let mut late = pin!(app.server.app.db.write(&GATE, held));
     assert!(first_step(late.as_mut()).await.is_pending());
     GATE.begun().await;
@@ -132,7 +133,7 @@ async fn a_write_that_swallows_a_failed_statement_is_not_answered_as_done() {
 
 #[tokio::test]
 async fn a_hook_that_panics_takes_nobody_along() {
-    let app = app_with_table(&[("DATABASE_TIMEOUT_MS", "2000")]).await;
+    let app = app_with_table(&[("DATABASE_TIMEOUT_MS", "5000")]).await;
     let db = &app.server.app.db;
     let panicking = db.write((), |tx, ()| {
         Box::pin(async move {
@@ -156,11 +157,14 @@ struct Crossing {
     /// Both have taken their first.
     met: AssertUnwindSafe<Arc<tokio::sync::Barrier>>,
     event: countersign_ground::record::Event,
+    hooks: Arc<AtomicU32>,
 }
 
 fn cross<'t>(tx: &'t mut Tx, crossing: &'t Crossing) -> Work<'t, ()> {
     Box::pin(async move {
         tx.record(crossing.event.leaf());
+        let hooks = Arc::clone(&crossing.hooks);
+        tx.after_commit(move || _ = hooks.fetch_add(1, Ordering::Relaxed));
         let attempt = crossing.attempts.fetch_add(1, Ordering::Relaxed);
         for row in crossing.rows {
             tx.execute("UPDATE jobs SET n = n + 1 WHERE id = $1", params![row]).await?;
@@ -178,11 +182,11 @@ async fn two_writes_in_each_others_way_are_both_done_once() {
     let app = app_with_table(&[]).await;
     let db = &app.server.app.db;
     execute(db, "INSERT INTO jobs (id, n) VALUES ('a', 0), ('b', 0)", Vec::new()).await.unwrap();
-    let met = Arc::new(tokio::sync::Barrier::new(2));
+    let (met, hooks) = (Arc::new(tokio::sync::Barrier::new(2)), Arc::new(AtomicU32::new(0)));
     let crossing = |rows| {
         let event = app.server.app.event("test.happened", app.clock.now());
-        let met = AssertUnwindSafe(Arc::clone(&met));
-        db.write(Crossing { rows, attempts: AtomicU32::new(0), met, event }, cross)
+        let (met, hooks) = (AssertUnwindSafe(Arc::clone(&met)), Arc::clone(&hooks));
+        db.write(Crossing { rows, attempts: AtomicU32::new(0), met, event, hooks }, cross)
     };
     let (one, two) = tokio::join!(crossing(["a", "b"]), crossing(["b", "a"]));
     one.unwrap();
@@ -190,6 +194,7 @@ async fn two_writes_in_each_others_way_are_both_done_once() {
     let rows = db.query("SELECT n FROM jobs", params![]).await.unwrap();
     let counts: Vec<i64> = rows.into_iter().map(|mut row| row.take().unwrap()).collect();
     assert_eq!(counts, [2, 2]);
+    assert_eq!(hooks.load(Ordering::Relaxed), 2);
     assert_eq!(app.events("test.happened").await.len(), 2);
     crate::record::streams_are_gapless(&app).await;
 }
