@@ -7,11 +7,13 @@ mod settings;
 mod sources;
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use tracing_subscriber::EnvFilter;
 
 use crate::db::DatabaseUrl;
 use crate::keyring::{Algorithm, MasterKey};
@@ -120,8 +122,10 @@ impl Config {
             "addresses or networks with commas between, such as `10.0.0.0/8,::1`",
             networks,
         );
-        let metrics_port = values.optional("METRICS_PORT", "a port, 1 to 65535", parse::<u16>);
-        let log_level = values.get("LOG_LEVEL", "such as `info` or `countersign=debug`", text);
+        let metrics_port =
+            values.optional("METRICS_PORT", "a port, 1 to 65535", parse::<NonZero<u16>>);
+        let log_level =
+            values.get("LOG_LEVEL", "such as `info` or `countersign=debug`", log_filter);
         let log_format = values.optional("LOG_FORMAT", "`pretty` or `json`", log_format);
         let (effective, mut faults, warnings) = values.finish();
 
@@ -168,7 +172,7 @@ impl Config {
                 machine_token,
                 bootstrap_token,
                 trusted_proxies,
-                metrics_port,
+                metrics_port: metrics_port.map(NonZero::get),
                 log_level,
                 log_format,
                 effective,
@@ -236,9 +240,8 @@ fn parse<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the shape of every reader of a value")]
-fn text(text: &str) -> Option<String> {
-    Some(text.to_owned())
+fn log_filter(text: &str) -> Option<String> {
+    EnvFilter::try_new(text).is_ok().then(|| text.to_owned())
 }
 
 fn host(text: &str) -> Option<IpAddr> {

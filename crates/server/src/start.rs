@@ -60,6 +60,9 @@ pub enum StartError {
     /// The port is taken, or not ours to take.
     #[error("HOST, PORT: can't listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
+    /// The same for the port of the metrics.
+    #[error("METRICS_PORT: can't listen on {0}: {1}")]
+    ListenMetrics(SocketAddr, std::io::Error),
     /// Token keys must be given in production, and this version can't take them.
     #[error(
         "COUNTERSIGN_ENV: production needs token keys that are given, and this version only \
@@ -113,10 +116,16 @@ impl Server {
         credentials::store::load(&db, &directory, Time::MAX).await?;
         oauth::store::load(&db, &directory, now).await?;
 
-        let listener = listen(config.listen).await?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|error| StartError::Listen(config.listen, error))?;
         let address = listener.local_addr().unwrap_or(config.listen);
         let metrics_listener = match config.metrics_port {
-            Some(port) => Some(listen(SocketAddr::new(config.listen.ip(), port)).await?),
+            Some(port) => {
+                let address = SocketAddr::new(config.listen.ip(), port);
+                let bound = TcpListener::bind(address).await;
+                Some(bound.map_err(|error| StartError::ListenMetrics(address, error))?)
+            }
             None => None,
         };
         let metrics_address = metrics_listener.as_ref().and_then(|one| one.local_addr().ok());
@@ -176,10 +185,6 @@ fn options(config: &Config) -> db::Options {
         pool_size: config.pool_size,
         timeout: config.database_timeout,
     }
-}
-
-async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))
 }
 
 /// The configured master key, or the one in the file beside an embedded database.

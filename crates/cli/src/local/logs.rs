@@ -7,8 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Sends log lines to standard error.
 pub(super) fn start(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log_level)
-        .map_err(|error| anyhow::anyhow!("LOG_LEVEL: `{}`: {error}", config.log_level))?;
+    let filter = EnvFilter::try_new(&config.log_level)?;
     let terminal = std::io::stderr().is_terminal();
     let pretty = match config.log_format {
         Some(format) => format == LogFormat::Pretty,

@@ -4,6 +4,7 @@ mod config;
 mod logs;
 mod quickstart;
 mod serve;
+mod signals;
 
 use countersign_ground::config::{Config, Fault, Sources};
 

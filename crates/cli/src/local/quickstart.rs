@@ -2,15 +2,14 @@
 
 mod steps;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use countersign_ground::config::{Config, Sources};
 use countersign_server::features::operators::BootstrapToken;
-use countersign_server::{Environs, Server};
-use tokio::net::TcpListener;
+use countersign_server::{Environs, Server, StartError};
 
+use super::signals::Signals;
 use super::{Faults, runtime};
 use crate::output::line;
 use crate::settings::QuickstartArgs;
@@ -18,8 +17,8 @@ use crate::settings::QuickstartArgs;
 pub(crate) fn run(args: QuickstartArgs) -> anyhow::Result<()> {
     let folder = args.dir.unwrap_or_else(|| PathBuf::from("countersign-data"));
     runtime()?.block_on(async {
-        let config = config(&folder, free_port().await?)?;
-        let server = Server::start(config, Environs::default()).await?;
+        let mut signals = Signals::listen()?;
+        let server = start(&folder).await?;
         let (BootstrapToken::Made(file) | BootstrapToken::File(file)) = &server.bootstrap else {
             anyhow::bail!("`{}` was set up by hand; give `--dir` another folder", folder.display());
         };
@@ -43,14 +42,14 @@ pub(crate) fn run(args: QuickstartArgs) -> anyhow::Result<()> {
             "\nThe server keeps running at {base}; its API is described at {base}/openapi.json.\n\
              Stop it with Ctrl-C. `countersign serve` starts it again on the same data.",
         ))?;
-        tokio::signal::ctrl_c().await?;
+        signals.any().await;
         server.stop().await;
         Ok(())
     })
 }
 
 /// Only what a trial needs, whatever the environment says.
-fn config(folder: &std::path::Path, port: u16) -> anyhow::Result<Config> {
+fn config(folder: &Path, port: u16) -> anyhow::Result<Config> {
     let database = format!("sqlite://{}", folder.join("countersign.db").display());
     let set = |name: &str, value: String| (name.to_owned(), value);
     let flags = vec![
@@ -62,13 +61,12 @@ fn config(folder: &std::path::Path, port: u16) -> anyhow::Result<Config> {
     Config::load(&Sources { flags, ..Sources::default() }).map_err(|faults| Faults(faults).into())
 }
 
-/// The port that everybody expects, unless somebody has it.
-async fn free_port() -> anyhow::Result<u16> {
-    for port in [3000, 0] {
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        if let Ok(listener) = TcpListener::bind(address).await {
-            return Ok(listener.local_addr()?.port());
+/// On the port that everybody expects, unless somebody has it.
+async fn start(folder: &Path) -> anyhow::Result<Server> {
+    match Server::start(config(folder, 3000)?, Environs::default()).await {
+        Err(StartError::Listen(..)) => {
+            Ok(Server::start(config(folder, 0)?, Environs::default()).await?)
         }
+        started => Ok(started?),
     }
-    anyhow::bail!("no free port on 127.0.0.1")
 }

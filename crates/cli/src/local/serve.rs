@@ -3,8 +3,8 @@
 use countersign_ground::config::Config;
 use countersign_server::features::operators::BootstrapToken;
 use countersign_server::{Environs, Server};
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::signals::Signals;
 use super::{load, logs, runtime};
 use crate::output::Output;
 use crate::settings::{MigrateArgs, ServeArgs};
@@ -14,19 +14,17 @@ pub(crate) fn serve(args: ServeArgs) -> anyhow::Result<()> {
     logs::start(&config)?;
     announce(&config);
     runtime()?.block_on(async {
-        // Before anything is started, so that a signal during the start is not lost.
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let server = Server::start(config, Environs::default()).await?;
+        let mut signals = Signals::listen()?;
+        let server = tokio::select! {
+            started = Server::start(config, Environs::default()) => started?,
+            () = signals.any() => return Ok(()),
+        };
         tell(&server);
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping: finishing what has begun");
+        signals.any().await;
+        tracing::info!("stopping: finishing what has begun; a second signal ends it at once");
         tokio::select! {
             () = server.stop() => tracing::info!("stopped"),
-            _ = interrupt.recv() => tracing::warn!("stopped before everything was finished"),
+            () = signals.any() => tracing::warn!("stopped before everything was finished"),
         }
         Ok(())
     })

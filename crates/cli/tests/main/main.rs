@@ -5,9 +5,19 @@
 mod agents;
 mod audit;
 mod connection;
+mod crash;
 mod credentials;
+mod database;
 mod double;
+mod faults;
+mod http;
 mod keys;
+mod ledger;
+mod load;
+mod local_commands;
+mod quickstart;
+mod secrets;
+mod server;
 mod terminal;
 mod token;
 

@@ -98,7 +98,7 @@ impl Values {
         values.read_file(sources);
         let environment: BTreeMap<&str, &str> =
             sources.environment.iter().map(|(name, value)| (&**name, &**value)).collect();
-        if let Some(filter) = environment.get("RUST_LOG") {
+        if let Some(filter) = environment.get("RUST_LOG").filter(|filter| !filter.is_empty()) {
             values.set("LOG_LEVEL", (*filter).to_owned(), Source::Environment);
         }
         for setting in SETTINGS {

@@ -7,9 +7,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use hyper::body::Incoming;
+use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -21,16 +21,14 @@ use super::extract::Peer;
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long requests that have begun may take when the server stops.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
-/// Concurrent requests on one HTTP/2 connection.
-const MAX_STREAMS: u32 = 256;
 /// Out of file descriptors: wait for some to come back, and say so.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`, then finishes what has begun.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let mut server = Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-    server.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS);
+    // HTTP/1.1 alone: telling it from HTTP/2 by the first bytes would wait for them without an end.
+    let mut server = Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -58,7 +56,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
                 )
             }
         });
-        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = server.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -1,6 +1,7 @@
 //! The steps: each is a `curl` that anybody can repeat, and what it answered.
 
 use anyhow::{Context, bail};
+use countersign_ground::entropy::Entropy;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ pub(super) async fn show(base: &str, token: &str) -> anyhow::Result<()> {
 
     guide.title("1. Register an agent, and say what its tokens may hold")?;
     let agent = json!({
-        "email": format!("screener-{}@agents.example", std::process::id()),
+        "email": format!("screener-{:08x}@agents.example", u32::from_be_bytes(Entropy::System.bytes())),
         "agentType": "screener", "version": "1.0.0", "capabilities": ["resumes:read"],
         "owner": "hiring-team", "deploymentEnv": "development", "scopes": ["agents:read"],
     });

@@ -1,0 +1,11 @@
+//! What the server does when what it stands on gives way: the disk, the database, its clients, its
+//! settings, and at the end the process itself.
+
+mod clients;
+mod data;
+mod disk;
+mod postgres;
+mod proxy;
+mod settings;
+mod start;
+mod stop;

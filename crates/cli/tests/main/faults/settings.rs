@@ -1,0 +1,195 @@
+//! Settings that can't be used: each is named, all at once, before anything is begun.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::process::Command;
+use std::time::Duration;
+
+use countersign_ground::config::SETTINGS;
+
+use crate::database::{Database, MASTER_KEY};
+use crate::server::{ran_within, refused, serve};
+use crate::{Ran, countersign};
+
+/// Values that no server can use. A setting that is not here takes any text.
+const WRONG: &[(&str, &[&str])] = &[
+    ("HOST", &["nowhere.example", "127.0.0.1:3000", "256.0.0.1"]),
+    ("PORT", &["http", "-1", "65536", "3000.0"]),
+    (
+        "DATABASE_URL",
+        &[
+            "countersign.db",
+            "sqlite://",
+            "sqlite://data/",
+            "mysql://u:hunter2@h/d",
+            "postgres://",
+            "postgres://u:hunter2@h/d?sslmode=bogus",
+            "postgres://u:hunter2@h/d?sslmode=verify-full",
+        ],
+    ),
+    ("DATABASE_MIGRATE_URL", &["hunter2", "postgres://u:hunter2@h/d"]),
+    ("DATABASE_POOL_SIZE", &["0", "1001", "-5", "many"]),
+    ("DATABASE_TIMEOUT_MS", &["9", "60001", "2s"]),
+    ("DATABASE_GRACE_SECONDS", &["-1", "3601", "1m"]),
+    (
+        "ISSUER_URL",
+        &[
+            "issuer.example",
+            "ftp://issuer.example",
+            "https://issuer.example/?tenant=1",
+            "https://issuer.example/#x",
+            "https://user@issuer.example",
+        ],
+    ),
+    ("COUNTERSIGN_ENV", &["prod", "Production"]),
+    (
+        "MASTER_KEY",
+        &["hunter2", "0b0b", "zz0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b"],
+    ),
+    ("JWT_ALG", &["none", "HS256", "rs256"]),
+    ("TOKEN_TTL_SECONDS", &["0", "86401", "1h"]),
+    ("CORS_ORIGIN", &["app.example", "https://app.example/"]),
+    ("MACHINE_SECRET_TOKEN", &["hunter2", "hunter2-hunter2-hunter2-hunter2"]),
+    ("BOOTSTRAP_ADMIN_TOKEN", &["hunter2", "op_live_hunter2", "sk_live_0123"]),
+    ("TRUSTED_PROXIES", &["everybody", "10.0.0.0/33", "10.0.0.1;10.0.0.2"]),
+    ("METRICS_PORT", &["metrics", "65536", "-1", "0"]),
+    ("LOG_LEVEL", &["countersign=loud", "[", "info,countersign=9"]),
+    ("LOG_FORMAT", &["xml", "JSON"]),
+];
+
+fn config(args: &[&str]) -> Command {
+    let mut command = countersign(&[&["config"], args].concat());
+    command.env_clear();
+    command
+}
+
+fn check(command: &mut Command) -> Ran {
+    ran_within(Duration::from_secs(10), command)
+}
+
+#[test]
+fn each_wrong_value_is_named_with_what_would_be_right_and_no_secret_is_repeated() {
+    let mut missed = Vec::new();
+    for (name, values) in WRONG {
+        for value in *values {
+            // With PostgreSQL its absence would be a fault of its own.
+            let settings = [("MASTER_KEY", MASTER_KEY), (name, value)];
+            let database = Database::sqlite();
+            for mut command in [config(&["check"]), serve(&database, &[])] {
+                let ran = check(command.env_remove("DATABASE_MIGRATE_URL").envs(settings));
+                let named = ran.stderr.contains(&format!("{name}: "));
+                let told = (ran.stderr + &ran.stdout).contains("hunter2");
+                let begun = database.data().exists();
+                if ran.code != Some(1) || !named || told || begun {
+                    let (command, code) = (command.get_args().next().unwrap(), ran.code);
+                    missed.push(format!(
+                        "{command:?} with {name}={value}: exit {code:?}, named {named}, \
+                         told {told}, begun {begun}"
+                    ));
+                }
+            }
+        }
+    }
+    assert!(missed.is_empty(), "\n{}", missed.join("\n"));
+}
+
+#[test]
+fn every_setting_has_a_wrong_value_here() {
+    let tried: Vec<&str> = WRONG.iter().map(|(name, _)| *name).collect();
+    let known: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+    assert_eq!(tried, known);
+}
+
+#[test]
+fn serve_names_every_fault_at_once_and_begins_nothing() {
+    let database = Database::sqlite();
+    let mut command = serve(&database, &[]);
+    for (name, values) in WRONG {
+        command.env(name, values[0]);
+    }
+    let reason = refused(&mut command);
+    let mut lines = reason.lines();
+    assert_eq!(lines.next(), Some("error: the configuration can't be used:"));
+    let named: Vec<&str> =
+        lines.map(|line| line.trim().split(": must be ").next().unwrap()).collect();
+    assert_eq!(named, WRONG.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    assert!(!database.data().exists() && !database.folder.path().join("countersign.db").exists());
+}
+
+#[test]
+fn values_that_are_fine_apart_but_not_together_are_named() {
+    let key = ("MASTER_KEY", MASTER_KEY);
+    let cases: [(&[(&str, &str)], &str); 4] = [
+        (&[("DATABASE_URL", "postgres://u@h/d")], "MASTER_KEY"),
+        (
+            &[key, ("DATABASE_URL", "postgres://u@h/d"), ("DATABASE_MIGRATE_URL", "sqlite://x.db")],
+            "DATABASE_MIGRATE_URL",
+        ),
+        (&[("PORT", "3000"), ("METRICS_PORT", "3000")], "METRICS_PORT"),
+        (&[key, ("COUNTERSIGN_ENV", "production")], "CORS_ORIGIN"),
+    ];
+    for (settings, name) in cases {
+        let ran = check(config(&["check"]).envs(settings.iter().copied()));
+        assert_eq!(ran.code, Some(1), "{settings:?}");
+        assert!(ran.stderr.contains(&format!("\n  {name}: ")), "{settings:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_configuration_that_can_be_used_passes_the_check_and_touches_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = check(config(&["check"]).current_dir(folder.path()).env("PORT", "0"));
+    assert_eq!((ran.code, &*ran.stderr), (Some(0), ""));
+    assert_eq!(ran.stdout, "the configuration can be used\n");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_value_that_is_no_text_is_not_overlooked() {
+    for name in ["PORT", "MACHINE_SECRET_TOKEN"] {
+        let ran = check(config(&["check"]).env(name, OsStr::from_bytes(b"\xff\xfe")));
+        assert_eq!(ran.code, Some(1), "{name}: {}", ran.stdout);
+        assert!(ran.stderr.contains(name), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn an_empty_variable_is_as_good_as_none() {
+    let empty = SETTINGS.iter().map(|setting| (setting.name, ""));
+    let ran = check(config(&["--output", "json"]).envs(empty).env("RUST_LOG", ""));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let shown: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    for one in shown["data"].as_array().unwrap() {
+        assert_eq!(one["source"], "default", "{one}");
+    }
+}
+
+#[test]
+fn a_file_of_settings_that_cannot_be_used_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |text: &str| {
+        let path = folder.path().join("countersign.toml");
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let missing = folder.path().join("none.toml");
+    let cases = [
+        (missing.to_str().unwrap().to_owned(), "none.toml: "),
+        (file("port 3000"), "countersign.toml: "),
+    ];
+    for (path, named) in cases {
+        let ran = check(&mut config(&["check", "--config", &path]));
+        assert_eq!(ran.code, Some(1));
+        assert!(ran.stderr.contains(named), "{}", ran.stderr);
+    }
+    for (text, named) in [
+        ("port = 'http'", "PORT: must be a port, 0 to 65535 (from the file)"),
+        ("prot = 1", "PROT: is not a setting; did you mean `PORT`?"),
+        ("port = [1]", "PORT: must be a string, a number or a boolean"),
+    ] {
+        let ran = check(&mut config(&["check", "--config", &file(text)]));
+        assert_eq!(ran.code, Some(1), "{text}");
+        assert!(ran.stderr.contains(named), "{text}: {}", ran.stderr);
+    }
+}
