@@ -233,7 +233,8 @@ impl Config {
     }
 }
 
-const DATABASE: &str = "`sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`";
+const DATABASE: &str = "`sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`; \
+    there `sslmode` is one of libpq's, and those that verify need `sslrootcert`";
 const ISSUER: &str = "an absolute `http` or `https` URL without query and fragment";
 
 fn parse<T: FromStr>(text: &str) -> Option<T> {

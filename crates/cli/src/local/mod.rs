@@ -17,8 +17,9 @@ pub(crate) use serve::{migrate, serve};
 /// Reads the configuration, or names every fault in it.
 fn load(sources: settings::Sources) -> Result<Config, Faults> {
     let flags = sources.set.into_iter().map(|set| (set.name, set.value)).collect();
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    // What is not text is read as what it can't be, so that it is refused and not overlooked.
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
     let sources = Sources { flags, environment: environment.collect(), file: sources.config };
     Config::load(&sources).map_err(Faults)
 }

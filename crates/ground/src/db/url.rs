@@ -14,7 +14,9 @@ pub enum DatabaseUrl {
 
 /// Not an address of a database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`")]
+#[error(
+    "expected `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`, with an `sslmode` of libpq"
+)]
 pub struct InvalidUrl;
 
 impl FromStr for DatabaseUrl {
@@ -32,6 +34,7 @@ impl FromStr for DatabaseUrl {
         if !["postgres", "postgresql"].contains(&parsed.scheme()) || !parsed.has_host() {
             return Err(InvalidUrl);
         }
+        super::tls::connector(text).map_err(|_| InvalidUrl)?;
         Ok(Self::Postgres(text.to_owned()))
     }
 }
