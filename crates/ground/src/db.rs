@@ -3,8 +3,7 @@
 //! One SQL text serves both; what differs between the engines stays inside this folder.
 //! - [`Db::query`] reads, without a transaction.
 //! - [`Db::write`] runs a closure in a transaction. What the closure was lent survives a retry.
-//! - [`Db::append`] adds one event to the record by group commit. It can't be called inside a
-//!   write: see [`crate::record::Record`].
+//! - [`crate::record::Record`] appends events by group commit; that can't be done inside a write.
 //!
 //! Portable SQL: parameters are `$1`, `$2`; columns are TEXT, BIGINT and bytes; times are
 //! microseconds; a flag is a nullable time; ranges, not LIKE; `SUM` is cast to BIGINT.

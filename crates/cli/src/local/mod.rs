@@ -17,10 +17,15 @@ pub(crate) use serve::{migrate, serve};
 /// Reads the configuration, or names every fault in it.
 fn load(sources: settings::Sources) -> Result<Config, Faults> {
     let flags = sources.set.into_iter().map(|set| (set.name, set.value)).collect();
-    // What is not text is read as what it can't be, so that it is refused and not overlooked.
-    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-    let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
-    let sources = Sources { flags, environment: environment.collect(), file: sources.config };
+    let (mut environment, mut unreadable) = (Vec::new(), Vec::new());
+    for (name, value) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        match value.into_string() {
+            Ok(value) => environment.push((name, value)),
+            Err(_) => unreadable.push(name),
+        }
+    }
+    let sources = Sources { flags, environment, unreadable, file: sources.config };
     Config::load(&sources).map_err(Faults)
 }
 

@@ -15,6 +15,8 @@ pub struct Sources {
     pub flags: Vec<(String, String)>,
     /// The process's environment.
     pub environment: Vec<(String, String)>,
+    /// Names of the environment whose values are not text.
+    pub unreadable: Vec<String>,
     /// A TOML file.
     pub file: Option<PathBuf>,
 }
@@ -103,6 +105,12 @@ impl Values {
         }
         for setting in SETTINGS {
             values.read_environment(setting, &environment);
+        }
+        for name in &sources.unreadable {
+            let base = name.strip_suffix("_FILE").unwrap_or(name);
+            if SETTINGS.iter().any(|setting| setting.name == base) {
+                values.faults.push(Fault::new(name, "must be text (UTF-8)"));
+            }
         }
         values.warn_of_lookalikes(&environment);
         for (name, value) in &sources.flags {
@@ -288,6 +296,7 @@ mod tests {
         let sources = Sources {
             flags: vec![("PORT".into(), "3".into())],
             environment: vec![("PORT".into(), "2".into()), ("HOST".into(), "127.0.0.3".into())],
+            unreadable: Vec::new(),
             file: Some(file),
         };
         let config = Config::load(&sources).unwrap();

@@ -10,14 +10,11 @@ use crate::clock::Time;
 use crate::db::Leaf;
 use crate::ids::{AgentId, EventId};
 
-/// The tenant of whatever belongs to nobody else.
-const DEFAULT_TENANT: &str = "default";
-
-static DEFAULT: LazyLock<Arc<str>> = LazyLock::new(|| DEFAULT_TENANT.into());
+static DEFAULT: LazyLock<Arc<str>> = LazyLock::new(|| "default".into());
 static SYSTEM: LazyLock<Arc<str>> = LazyLock::new(|| "countersign".into());
 static ANONYMOUS: LazyLock<Arc<str>> = LazyLock::new(|| "anonymous".into());
 
-/// [`DEFAULT_TENANT`], shared.
+/// The tenant of whatever belongs to nobody else, `default`.
 #[must_use]
 pub fn default_tenant() -> Arc<str> {
     Arc::clone(&DEFAULT)

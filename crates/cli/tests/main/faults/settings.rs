@@ -145,12 +145,16 @@ fn a_configuration_that_can_be_used_passes_the_check_and_touches_nothing() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+/// Taken for the text that is nearest to it, a file would be another file, a secret another secret.
 #[test]
 fn a_value_that_is_no_text_is_not_overlooked() {
-    for name in ["PORT", "MACHINE_SECRET_TOKEN"] {
-        let ran = check(config(&["check"]).env(name, OsStr::from_bytes(b"\xff\xfe")));
-        assert_eq!(ran.code, Some(1), "{name}: {}", ran.stdout);
-        assert!(ran.stderr.contains(name), "{}", ran.stderr);
+    for setting in SETTINGS {
+        let start = if setting.name.starts_with("DATABASE") { "sqlite://" } else { "" };
+        let value = [start.as_bytes(), &[b'm'; 40], b"\xff"].concat();
+        let ran = check(config(&["check"]).env(setting.name, OsStr::from_bytes(&value)));
+        assert_eq!(ran.code, Some(1), "{}: {}", setting.name, ran.stdout);
+        let named = format!("\n  {}: ", setting.name);
+        assert!(ran.stderr.contains(&named), "{}", ran.stderr);
     }
 }
 
