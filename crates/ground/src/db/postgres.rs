@@ -31,6 +31,7 @@ pub(super) struct Postgres {
     appender: Appender,
     metrics: Metrics,
     stream: i64,
+    timeout: Duration,
     doubts: Arc<AtomicU64>,
     writes: TaskTracker,
 }
@@ -50,23 +51,24 @@ impl Postgres {
             })
             .build()
             .map_err(|error| Error::Unavailable(error.to_string()))?;
-        let mut session = Session::get(&pool, metrics).await?;
+        let mut session = Session::get(&pool, options.timeout, metrics).await?;
         let stream = session::claim_stream(&mut session).await?;
         drop(session);
         let appender = Appender::start(pool.clone(), options.timeout, metrics.clone(), stream);
-        tokio::spawn(session::keep_stream(pool.clone(), metrics.clone(), stream));
+        tokio::spawn(session::keep_stream(pool.clone(), options.timeout, metrics.clone(), stream));
         Ok(Self {
             pool,
             appender,
             metrics: metrics.clone(),
             stream,
+            timeout: options.timeout,
             doubts: Arc::default(),
             writes: TaskTracker::new(),
         })
     }
 
     pub(super) async fn query(&self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
-        Session::get(&self.pool, &self.metrics).await?.query(sql, params).await
+        Session::get(&self.pool, self.timeout, &self.metrics).await?.query(sql, params).await
     }
 
     pub(super) async fn write<I, T, E, F>(
@@ -89,7 +91,7 @@ impl Postgres {
         let (answer, answered) = oneshot::channel();
         // A task of its own: a client that goes away cancels nothing.
         self.writes.spawn(async move {
-            let written = write(&pool, &metrics, stream, &doubts, input, work);
+            let written = write(&pool, timeout, &metrics, stream, &doubts, input, work);
             let outcome = std::panic::AssertUnwindSafe(written).catch_unwind().await;
             let outcome =
                 outcome.unwrap_or_else(|panic| Err(Error::Panicked(panic_text(&*panic)).into()));
@@ -121,6 +123,7 @@ impl Postgres {
 
 async fn write<I, T, E, F>(
     pool: &Pool,
+    timeout: Duration,
     metrics: &Metrics,
     stream: i64,
     doubts: &AtomicU64,
@@ -132,7 +135,7 @@ where
     E: From<Error>,
     F: for<'t> Fn(&'t mut Tx, &'t I) -> Work<'t, T, E>,
 {
-    let session = Session::get(pool, metrics).await?;
+    let session = Session::get(pool, timeout, metrics).await?;
     let mut tx = Tx::new(Engine::Postgres(session));
     for attempt in 1.. {
         tx.reset();

@@ -36,7 +36,7 @@ impl Appender {
         tokio::spawn(answer_late(timeout, move |look| {
             watched.upgrade().map(|shared| look(&mut shared.lock().gathering)).is_some()
         }));
-        let task = tokio::spawn(flush(Arc::clone(&shared), pool, metrics, stream));
+        let task = tokio::spawn(flush(Arc::clone(&shared), pool, timeout, metrics, stream));
         Self { shared, task: Mutex::new(Some(task)) }
     }
 
@@ -75,7 +75,7 @@ impl Shared {
     }
 }
 
-async fn flush(shared: Arc<Shared>, pool: Pool, metrics: Metrics, stream: i64) {
+async fn flush(shared: Arc<Shared>, pool: Pool, timeout: Duration, metrics: Metrics, stream: i64) {
     loop {
         // Those that are ready to run may have events, too.
         tokio::task::yield_now().await;
@@ -92,7 +92,7 @@ async fn flush(shared: Arc<Shared>, pool: Pool, metrics: Metrics, stream: i64) {
             continue;
         }
         let watch = Stopwatch::start();
-        let outcome = send(&pool, &metrics, stream, &leaves).await;
+        let outcome = send(&pool, timeout, &metrics, stream, &leaves).await;
         metrics.commit.observe(watch.elapsed().as_secs_f64());
         if outcome.is_ok() {
             metrics.count(&leaves);
@@ -102,8 +102,14 @@ async fn flush(shared: Arc<Shared>, pool: Pool, metrics: Metrics, stream: i64) {
     }
 }
 
-async fn send(pool: &Pool, metrics: &Metrics, stream: i64, leaves: &[Leaf]) -> Result<()> {
-    let mut session = Session::get(pool, metrics).await?;
+async fn send(
+    pool: &Pool,
+    timeout: Duration,
+    metrics: &Metrics,
+    stream: i64,
+    leaves: &[Leaf],
+) -> Result<()> {
+    let mut session = Session::get(pool, timeout, metrics).await?;
     match session.record(leaves, stream).await {
         // The statement may have committed before the connection went.
         Err(Error::Unavailable(cause)) => Err(Error::OutcomeUnknown(cause)),

@@ -1,30 +1,55 @@
 //! One connection of the pool, and the transaction on it.
 
+use std::time::Duration;
+
 use deadpool_postgres::{Object, Pool};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::super::{Error, Leaf, Metrics, Result, Row, STREAM_LENGTH, Value};
 use crate::clock::Stopwatch;
 
 /// How long a stream stays with the node that claimed it, unless the node says it again.
-const STREAM_LEASE: std::time::Duration = std::time::Duration::from_secs(30);
+const STREAM_LEASE: Duration = Duration::from_secs(30);
 
 pub(in super::super) struct Session {
     // `None` only while it is being dropped.
     client: Option<Object>,
     open: bool,
-    metrics: Metrics,
+    // A question was sent and its answer has not come yet.
+    asking: bool,
+    timeout: Duration,
+    in_use: Gauge,
+    commit: Histogram,
 }
 
 impl Session {
-    pub(super) async fn get(pool: &Pool, metrics: &Metrics) -> Result<Self> {
+    pub(super) async fn get(pool: &Pool, timeout: Duration, metrics: &Metrics) -> Result<Self> {
         let client = pool.get().await?;
-        metrics.in_use.inc();
-        Ok(Self { client: Some(client), open: false, metrics: metrics.clone() })
+        let (in_use, commit) = (metrics.in_use.clone(), metrics.commit.clone());
+        in_use.inc();
+        Ok(Self { client: Some(client), open: false, asking: false, timeout, in_use, commit })
     }
 
-    fn client(&self) -> Result<&Object> {
-        self.client.as_ref().ok_or(Error::Closed)
+    /// Asks and waits for as long as a request would. A connection on which nothing comes is given
+    /// up: when a machine is gone nothing says so, and whoever waits would wait for ever.
+    async fn ask<T, W>(&mut self, work: W) -> Result<Result<T, tokio_postgres::Error>>
+    where
+        W: AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
+    {
+        let client = self.client.as_ref().ok_or(Error::Closed)?;
+        self.asking = true;
+        match tokio::time::timeout(self.timeout, work(client)).await {
+            Ok(answer) => {
+                self.asking = false;
+                Ok(answer)
+            }
+            Err(_) => {
+                self.discard();
+                Err(Error::Unavailable("it did not answer in time".into()))
+            }
+        }
     }
 
     /// Bounded by the database itself, in case this process stops answering in the middle.
@@ -32,12 +57,13 @@ impl Session {
         self.open = true;
         let begin = "BEGIN; SET LOCAL statement_timeout = '10s'; \
                      SET LOCAL idle_in_transaction_session_timeout = '10s'";
-        Ok(self.client()?.batch_execute(begin).await?)
+        Ok(self.ask(async |client| client.batch_execute(begin).await).await??)
     }
 
     pub(super) async fn rollback(&mut self) -> Result<()> {
-        // When it can't be said, closing the connection says it.
-        if self.client()?.batch_execute("ROLLBACK").await.is_ok() {
+        // When it can't be said, closing the connection says it, or has said it already.
+        let said = self.ask(async |client| client.batch_execute("ROLLBACK").await).await;
+        if matches!(said, Ok(Ok(()))) {
             self.open = false;
         } else {
             self.discard();
@@ -47,24 +73,25 @@ impl Session {
 
     pub(super) async fn commit(&mut self) -> Result<()> {
         let watch = Stopwatch::start();
-        let committed = self.client()?.batch_execute("COMMIT").await;
-        self.metrics.commit.observe(watch.elapsed().as_secs_f64());
+        let committed = self.ask(async |client| client.batch_execute("COMMIT").await).await;
+        self.commit.observe(watch.elapsed().as_secs_f64());
         match committed {
-            Ok(()) => {
+            Ok(Ok(())) => {
                 self.open = false;
                 Ok(())
             }
             // The server said no: nothing was committed.
-            Err(error)
+            Ok(Err(error))
                 if error.as_db_error().is_some_and(|db| !db.code().code().starts_with("57")) =>
             {
                 Err(error.into())
             }
             // Nobody said anything: it may have been.
-            Err(error) => {
+            Ok(Err(error)) => {
                 self.discard();
                 Err(Error::OutcomeUnknown(error.to_string()))
             }
+            Err(silence) => Err(Error::OutcomeUnknown(silence.to_string())),
         }
     }
 
@@ -73,12 +100,14 @@ impl Session {
         sql: &str,
         params: &[Value],
     ) -> Result<Vec<Row>> {
-        let rows = self.client()?.query_typed(sql, &typed(params)).await?;
+        let params = typed(params);
+        let rows = self.ask(async |client| client.query_typed(sql, &params).await).await??;
         rows.iter().map(row).collect()
     }
 
     pub(in super::super) async fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64> {
-        Ok(self.client()?.execute_typed(sql, &typed(params)).await?)
+        let params = typed(params);
+        Ok(self.ask(async |client| client.execute_typed(sql, &params).await).await??)
     }
 
     /// Counter and events in one statement: numbers are gapless in commit order, because the
@@ -107,20 +136,16 @@ impl Session {
             (&outcomes, Type::TEXT_ARRAY),
             (&bodies, Type::TEXT_ARRAY),
         ];
-        let inserted = self
-            .client()?
-            .execute_typed(
-                "WITH counter AS (
+        let insert = "WITH counter AS (
                      UPDATE event_streams SET n = n + $1 WHERE stream = $2 RETURNING n)
                  INSERT INTO audit_events
                         (position, time, tenant, agent_id, action, outcome, body)
                  SELECT counter.n + $3 + e.i, e.time, e.tenant, e.agent, e.action, e.outcome, e.body
                    FROM counter,
                         unnest($4, $5, $6, $7, $8, $9)
-                        WITH ORDINALITY AS e (time, tenant, agent, action, outcome, body, i)",
-                &params,
-            )
-            .await?;
+                        WITH ORDINALITY AS e (time, tenant, agent, action, outcome, body, i)";
+        let inserted =
+            self.ask(async |client| client.execute_typed(insert, &params).await).await??;
         if inserted == leaves.len() as u64 {
             Ok(())
         } else {
@@ -130,19 +155,20 @@ impl Session {
 
     fn discard(&mut self) {
         if let Some(client) = self.client.take() {
-            self.metrics.in_use.dec();
+            self.in_use.dec();
             drop(Object::take(client));
         }
     }
 }
 
-/// A connection with an open transaction never goes back to the pool: closing it rolls back.
+/// A connection with an open transaction never goes back to the pool: closing it rolls back. Nor
+/// does one whose answer nobody has waited for: it may never come.
 impl Drop for Session {
     fn drop(&mut self) {
-        if self.open {
+        if self.open || self.asking {
             self.discard();
         } else if self.client.take().is_some() {
-            self.metrics.in_use.dec();
+            self.in_use.dec();
         }
     }
 }
@@ -186,11 +212,11 @@ pub(super) async fn claim_stream(session: &mut Session) -> Result<i64> {
 }
 
 /// Says again and again that the stream is ours, until the pool is closed.
-pub(super) async fn keep_stream(pool: Pool, metrics: Metrics, stream: i64) {
+pub(super) async fn keep_stream(pool: Pool, timeout: Duration, metrics: Metrics, stream: i64) {
     let lease = i64::try_from(STREAM_LEASE.as_micros()).unwrap_or(i64::MAX);
     while !pool.is_closed() {
         tokio::time::sleep(STREAM_LEASE / 3).await;
-        if let Ok(mut session) = Session::get(&pool, &metrics).await {
+        if let Ok(mut session) = Session::get(&pool, timeout, &metrics).await {
             let params = [Value::from(stream), Value::from(lease)];
             let kept = session
                 .execute(
