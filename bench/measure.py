@@ -136,12 +136,9 @@ def milliseconds(text):
 
 
 def interleaved(loads, connections, options):
-    """Samples in rounds, one of each load a round, so that a noisy minute hits all of them."""
-    rounds = []
-    for _ in range(options.rounds):
-        taken = []
-        for load in loads:
-            load.run(connections, 1)
-            taken.append(load.run(connections, options.seconds))
-        rounds.append(taken)
-    return rounds
+    """Samples in rounds, one of each load a round. The rounds are short and many: a neighbour of
+    the machine comes and goes by the second, and should meet both sides of a round or neither."""
+    for load in loads:
+        load.run(connections, 1)
+    return [[load.run(connections, options.seconds) for load in loads]
+            for _ in range(options.rounds)]

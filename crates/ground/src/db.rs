@@ -221,13 +221,12 @@ impl Db {
         outcome
     }
 
-    /// Adds an event to the record and waits until it is durable.
-    pub(crate) async fn append(&self, leaf: Leaf) -> Result<()> {
-        let settled = match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.append(leaf)?,
-            Engine::Postgres(postgres) => postgres.append(leaf)?,
-        };
-        settled.await
+    /// Adds an event to the record; durable when what it gives resolves.
+    pub(crate) fn append(&self, leaf: Leaf) -> Result<impl Future<Output = Result<()>> + use<>> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.append(leaf),
+            Engine::Postgres(postgres) => postgres.append(leaf),
+        }
     }
 
     /// How many commits there were whose answer did not come: what is remembered of the database

@@ -5,13 +5,12 @@
 //! ([`Record::append`]) and are durable before their answer is sent.
 
 mod event;
+mod object;
 mod search;
 mod strangers;
 
 use std::any::Any;
 use std::marker::PhantomData;
-use std::net::IpAddr;
-use std::sync::Arc;
 
 use crate::clock::{Clock, Time};
 use crate::db::{self, Db};
@@ -51,12 +50,14 @@ impl Record {
         Self { db, clock, entropy, strangers: Strangers::default(), outside_of_writes: PhantomData }
     }
 
-    /// Appends one event and waits until it is durable.
+    /// Appends one event and waits until it is durable. It is written before this returns, so that
+    /// whoever waits holds nothing of it.
     ///
     /// # Errors
     /// When it can't be recorded: what it is about must then be refused.
-    pub async fn append(&self, event: Event) -> db::Result<()> {
-        self.db.append(event.leaf()).await
+    pub fn append(&self, event: Event) -> impl Future<Output = db::Result<()>> + Send + use<> {
+        let settled = self.db.append(event.leaf());
+        async move { settled?.await }
     }
 
     /// Appends an event that anybody can cause without proving who they are: singly up to ten per
@@ -107,9 +108,4 @@ impl Record {
     pub async fn find(&self, tenant: &str, id: EventId) -> db::Result<Option<String>> {
         search::find(&self.db, tenant, id).await
     }
-}
-
-/// Writes an address the way that the record and its limits see it.
-pub(crate) fn shown(ip: Option<IpAddr>) -> Option<Arc<str>> {
-    ip.map(|ip| ip.to_canonical().to_string().into())
 }

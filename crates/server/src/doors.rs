@@ -7,4 +7,5 @@ pub mod fields;
 pub mod health;
 pub mod metrics;
 pub mod openapi;
+pub mod routes;
 pub mod serve;

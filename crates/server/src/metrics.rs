@@ -22,6 +22,12 @@ struct Http {
     status_code: u16,
 }
 
+/// Where the requests of one route are counted: a look at a few, where each family would be asked.
+pub struct RouteCounts {
+    template: Arc<str>,
+    kinds: RwLock<Vec<Counted>>,
+}
+
 /// Where one kind of request is counted.
 struct Counted {
     method: &'static str,
@@ -63,8 +69,6 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<Http, Counter>,
     seconds: Family<Http, Histogram, fn() -> Histogram>,
-    // By route: one look a request instead of one for each family.
-    counted: RwLock<HashMap<String, Vec<Counted>>>,
     /// Requests being answered.
     pub in_flight: Gauge,
     /// Of the database.
@@ -90,7 +94,6 @@ impl Default for Metrics {
             registry: Registry::default(),
             requests: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
-            counted: RwLock::default(),
             in_flight: Gauge::default(),
             db: db::Metrics::default(),
             tokens_issued: Family::default(),
@@ -102,6 +105,40 @@ impl Default for Metrics {
         };
         metrics.register();
         metrics
+    }
+}
+
+impl RouteCounts {
+    /// Of requests that match `/api/v1/agents/{id}`, which is counted as `/api/v1/agents/:id`.
+    #[must_use]
+    pub fn new(template: &str) -> Self {
+        let template = template.replace('{', ":").replace('}', "").into();
+        Self { template, kinds: RwLock::default() }
+    }
+
+    /// The template as it is counted.
+    #[must_use]
+    pub fn template(&self) -> &str {
+        &self.template
+    }
+
+    /// Counts an answered request.
+    pub fn answered(&self, metrics: &Metrics, method: &'static str, status_code: u16, secs: f64) {
+        let kinds = self.kinds.read().unwrap_or_else(PoisonError::into_inner);
+        let same = |one: &&Counted| one.method == method && one.status_code == status_code;
+        if let Some(known) = kinds.iter().find(same) {
+            known.requests.inc();
+            known.seconds.observe(secs);
+            return;
+        }
+        drop(kinds);
+        let label = Http { method, route: Arc::clone(&self.template), status_code };
+        let requests = metrics.requests.get_or_create_owned(&label);
+        let seconds = metrics.seconds.get_or_create_owned(&label);
+        requests.inc();
+        seconds.observe(secs);
+        let new = Counted { method, status_code, requests, seconds };
+        self.kinds.write().unwrap_or_else(PoisonError::into_inner).push(new);
     }
 }
 
@@ -138,28 +175,6 @@ impl Metrics {
             ("revision", option_env!("COUNTERSIGN_REVISION").unwrap_or("unknown")),
         ];
         r.register("build", "What is running", Info::new(build.to_vec()));
-    }
-
-    /// Counts an answered request. `route` is the template it matched.
-    pub fn answered(&self, method: &'static str, route: &str, status_code: u16, seconds: f64) {
-        let counted = self.counted.read().unwrap_or_else(PoisonError::into_inner);
-        let same = |one: &&Counted| one.method == method && one.status_code == status_code;
-        if let Some(known) = counted.get(route).and_then(|kinds| kinds.iter().find(same)) {
-            known.requests.inc();
-            known.seconds.observe(seconds);
-            return;
-        }
-        drop(counted);
-        // `/api/v1/agents/{id}` is counted as `/api/v1/agents/:id`.
-        let template: Arc<str> = route.replace('{', ":").replace('}', "").into();
-        let label = Http { method, route: template, status_code };
-        let requests = self.requests.get_or_create_owned(&label);
-        let observed = self.seconds.get_or_create_owned(&label);
-        requests.inc();
-        observed.observe(seconds);
-        let new = Counted { method, status_code, requests, seconds: observed };
-        let mut counted = self.counted.write().unwrap_or_else(PoisonError::into_inner);
-        counted.entry(route.to_owned()).or_default().push(new);
     }
 
     /// Where decisions like this one are counted.

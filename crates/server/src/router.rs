@@ -7,7 +7,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::doors::{docs, edge, health, metrics, openapi};
+use crate::doors::edge::Edge;
+use crate::doors::routes::Routes;
+use crate::doors::{docs, health, metrics, openapi};
 use crate::features::oauth::{INTROSPECT, REVOKE, TOKEN, discovery, introspect, revoke, token};
 use crate::features::{agents, audit, credentials, keys};
 
@@ -35,29 +37,32 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
 }
 
 /// The API.
-pub fn router(app: &App) -> Router {
-    let (router, _) = documented().split_for_parts();
-    let metrics_here = app.config.metrics_port.is_none();
-    let router = router
-        .route(TOKEN[1], post(token::issue))
-        .route(INTROSPECT[1], post(introspect::introspect))
-        .route(REVOKE[1], post(revoke::revoke))
-        .route("/livez", get(health::live))
-        .route("/openapi.json", get(openapi::serve))
-        .route("/docs", get(docs::serve));
-    let router = if metrics_here { router.route("/metrics", get(metrics::serve)) } else { router };
-    finished(router, app)
+#[must_use]
+pub fn edge(app: &App) -> Edge {
+    let (router, document) = documented().split_for_parts();
+    let mut templates: Vec<&str> = document.paths.paths.keys().map(String::as_str).collect();
+    let mut router = router;
+    let undocumented = [
+        (TOKEN[1], post(token::issue)),
+        (INTROSPECT[1], post(introspect::introspect)),
+        (REVOKE[1], post(revoke::revoke)),
+        ("/livez", get(health::live)),
+        ("/openapi.json", get(openapi::serve)),
+        ("/docs", get(docs::serve)),
+    ];
+    let metrics = app.config.metrics_port.is_none().then(|| (METRICS, get(metrics::serve)));
+    for (template, handler) in undocumented.into_iter().chain(metrics) {
+        router = router.route(template, handler);
+        templates.push(template);
+    }
+    Edge::new(app, router, Routes::new(templates))
 }
 
 /// `/metrics` alone, for a listener of its own.
-pub fn metrics_router(app: &App) -> Router {
-    finished(Router::new().route("/metrics", get(metrics::serve)), app)
+#[must_use]
+pub fn metrics_edge(app: &App) -> Edge {
+    let router = Router::new().route(METRICS, get(metrics::serve));
+    Edge::new(app, router, Routes::new([METRICS]))
 }
 
-fn finished(router: Router<App>, app: &App) -> Router {
-    router
-        .fallback(edge::not_found)
-        .method_not_allowed_fallback(edge::method_not_allowed)
-        .layer(axum::middleware::from_fn_with_state(app.clone(), edge::edge))
-        .with_state(app.clone())
-}
+const METRICS: &str = "/metrics";

@@ -158,10 +158,10 @@ impl Server {
         let stop = CancellationToken::new();
         jobs::start(&app, &stop);
         make_next_key(&app, master);
-        let mut listeners = vec![tokio::spawn(serve(listener, router::router(&app), stop.clone()))];
+        let mut listeners = vec![tokio::spawn(serve(listener, router::edge(&app), stop.clone()))];
         if let Some(listener) = metrics_listener {
-            let router = router::metrics_router(&app);
-            listeners.push(tokio::spawn(serve(listener, router, stop.clone())));
+            let edge = router::metrics_edge(&app);
+            listeners.push(tokio::spawn(serve(listener, edge, stop.clone())));
         }
         Ok(Self { app, address, metrics_address, bootstrap, stop, listeners })
     }

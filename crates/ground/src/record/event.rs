@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
-
+use super::object::Object;
 use crate::clock::Time;
 use crate::db::Leaf;
 use crate::ids::{AgentId, EventId};
@@ -106,16 +105,6 @@ impl From<Vec<String>> for Meta {
     }
 }
 
-impl Serialize for Meta {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::Int(int) => serializer.serialize_i64(*int),
-            Self::List(list) => list.serialize(serializer),
-        }
-    }
-}
-
 /// One line of the record.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -184,56 +173,27 @@ impl Event {
         }
     }
 
-    /// RFC 8785 text: members sorted, absent ones omitted, no white space. `serde_json` escapes
-    /// strings as section 3.2.2.2 asks, and there are no numbers but small integers.
+    /// RFC 8785 text: members sorted, absent ones omitted, no white space.
     #[must_use]
     pub fn body(&self) -> String {
-        let mut text = Vec::with_capacity(768);
-        // Writing to memory fails for no reason, and no map has keys that are not strings.
-        let _ = serde_json::to_writer(&mut text, self);
-        String::from_utf8(text).unwrap_or_default()
-    }
-}
-
-impl Serialize for Event {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let ip = super::shown(self.origin.ip);
-        let mut map = serializer.serialize_map(None)?;
         // INVARIANT: in the order of RFC 8785 section 3.2.3.
-        map.serialize_entry("action", self.action)?;
-        map.serialize_entry("actorId", &*self.actor.id)?;
-        map.serialize_entry("actorType", self.actor.kind)?;
-        present(&mut map, "agentId", self.agent.as_ref())?;
-        present(&mut map, "decisionId", self.decision.as_deref())?;
-        map.serialize_entry("eventId", &self.id)?;
-        present(&mut map, "ipAddress", ip.as_deref())?;
-        if !self.metadata.is_empty() {
-            map.serialize_entry("metadata", &Members(&self.metadata))?;
-        }
-        map.serialize_entry("outcome", self.outcome.as_str())?;
-        present(&mut map, "requestId", self.origin.request_id.as_deref())?;
-        present(&mut map, "resource", self.resource.as_deref())?;
-        map.serialize_entry("tenant", &*self.tenant)?;
-        map.serialize_entry("timestamp", &self.time)?;
-        present(&mut map, "userAgent", self.origin.user_agent.as_deref())?;
-        map.end()
+        let mut body = Object::new();
+        body.text("action", self.action);
+        body.text("actorId", &self.actor.id);
+        body.text("actorType", self.actor.kind);
+        body.plain_if("agentId", self.agent.as_ref());
+        body.text_if("decisionId", self.decision.as_deref());
+        body.plain("eventId", &self.id);
+        body.plain_if("ipAddress", self.origin.ip.map(|ip| ip.to_canonical()).as_ref());
+        body.members("metadata", &self.metadata);
+        body.text("outcome", self.outcome.as_str());
+        body.text_if("requestId", self.origin.request_id.as_deref());
+        body.text_if("resource", self.resource.as_deref());
+        body.text("tenant", &self.tenant);
+        body.plain("timestamp", &self.time);
+        body.text_if("userAgent", self.origin.user_agent.as_deref());
+        body.finish()
     }
-}
-
-struct Members<'e>(&'e [(&'static str, Meta)]);
-
-impl Serialize for Members<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
-    }
-}
-
-fn present<M: SerializeMap, T: Serialize + ?Sized>(
-    map: &mut M,
-    name: &'static str,
-    value: Option<&T>,
-) -> Result<(), M::Error> {
-    value.map_or(Ok(()), |value| map.serialize_entry(name, value))
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
-//! The outermost layer: what every request gets and every answer carries.
+//! The outermost layer: what every request gets and every answer carries. It stands around the
+//! router and not among its layers, each of which would box every request once more.
 
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::Router;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use countersign_ground::clock::Stopwatch;
 use countersign_ground::ids::uuid_v7;
@@ -12,48 +14,74 @@ use countersign_ground::problem::{Code, Problem};
 use futures_util::FutureExt;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
+use tower::Service;
 
-use super::extract::RequestId;
+use super::extract::Arrival;
+use super::routes::{Route, Routes};
 use crate::app::App;
 use crate::features::oauth;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;
 
-/// Gives the request an id, answers whatever happens, and counts it.
-pub async fn edge(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let watch = Stopwatch::start();
-    let (id, id_header) = request_id(&app, request.headers());
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = request.method().clone();
-    let origin = request.headers().get(header::ORIGIN).cloned();
-    let preflight = is_preflight(&request);
-    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+/// The router and what stands around it; clones share them.
+#[derive(Clone)]
+pub struct Edge {
+    app: App,
+    router: Router,
+    routes: Arc<Routes>,
+}
 
-    app.metrics.in_flight.inc();
-    let answered = if preflight {
-        Ok(StatusCode::NO_CONTENT.into_response())
-    } else {
-        AssertUnwindSafe(next.run(request)).catch_unwind().await
-    };
-    app.metrics.in_flight.dec();
+impl Edge {
+    /// An edge around `router`, whose templates `routes` knows.
+    #[must_use]
+    pub fn new(app: &App, router: Router<App>, routes: Routes) -> Self {
+        let router = router
+            .fallback(not_found)
+            .method_not_allowed_fallback(method_not_allowed)
+            .with_state(app.clone());
+        Self { app: app.clone(), router, routes: Arc::new(routes) }
+    }
 
-    let route = route.as_ref().map(MatchedPath::as_str);
-    let mut response = answered.unwrap_or_else(|_| Problem::internal("panicked").into_response());
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        response = write_out(&problem, response.headers(), &id, &method, route);
+    /// Gives the request an id, answers whatever happens, and counts it.
+    pub async fn answer(mut self, mut request: Request, peer: SocketAddr) -> Response {
+        let watch = Stopwatch::start();
+        let Self { app, router, routes } = &mut self;
+        let (id, id_header) = request_id(app, request.headers());
+        let route = routes.at(request.uri().path());
+        let method = request.method().clone();
+        let origin = request.headers().contains_key(header::ORIGIN);
+        let preflight = is_preflight(&request);
+        request.extensions_mut().insert(Arrival { request_id: Arc::clone(&id), peer });
+
+        app.metrics.in_flight.inc();
+        let answered = if preflight {
+            Ok(Ok(StatusCode::NO_CONTENT.into_response()))
+        } else {
+            AssertUnwindSafe(router.call(request)).catch_unwind().await
+        };
+        app.metrics.in_flight.dec();
+
+        let mut response = match answered {
+            Ok(Ok(response)) => response,
+            Err(_) => Problem::internal("panicked").into_response(),
+        };
+        if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+            response = write_out(&problem, response.headers(), &id, &method, route);
+        }
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, id_header);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if origin {
+            allow_origin(headers, &app.config.cors_origin, preflight);
+        }
+        let (status, seconds) = (response.status().as_u16(), watch.elapsed().as_secs_f64());
+        let method = method_label(&method);
+        route.counts.answered(&app.metrics, method, status, seconds);
+        let route = route.counts.template();
+        tracing::debug!(target: "countersign::access", request_id = &*id, method, route, status, seconds);
+        response
     }
-    let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, id_header);
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if origin.is_some() {
-        allow_origin(headers, &app.config.cors_origin, preflight);
-    }
-    let (method, route) = (method_label(&method), route.unwrap_or("none"));
-    let (status, seconds) = (response.status().as_u16(), watch.elapsed().as_secs_f64());
-    app.metrics.answered(method, route, status, seconds);
-    tracing::debug!(target: "countersign::access", request_id = &*id, method, route, status, seconds);
-    response
 }
 
 /// The body, which needs the request's id; and the log line, which alone may tell the cause.
@@ -62,16 +90,14 @@ fn write_out(
     had: &HeaderMap,
     id: &str,
     method: &Method,
-    route: Option<&str>,
+    route: &Route,
 ) -> Response {
     if let Some(cause) = problem.cause() {
-        let status = problem.status().as_u16();
+        let (status, route) = (problem.status().as_u16(), route.counts.template());
         tracing::error!(request_id = id, %method, route, status, cause, "request failed");
     }
-    let mut response = match route {
-        Some(route) if oauth::is_endpoint(route) => oauth::error::from_problem(problem),
-        _ => problem.response(id),
-    };
+    let mut response =
+        if route.oauth { oauth::error::from_problem(problem) } else { problem.response(id) };
     // Of the framework's own: which methods a 405 would allow.
     if let Some(allow) = had.get(header::ALLOW) {
         response.headers_mut().insert(header::ALLOW, allow.clone());
@@ -133,11 +159,11 @@ fn method_label(method: &Method) -> &'static str {
 }
 
 /// Nothing is at this path.
-pub async fn not_found() -> Problem {
+async fn not_found() -> Problem {
     Problem::new(Code::NotFound, "nothing is at this path; see `/openapi.json`")
 }
 
 /// Something is at this path, but not by this method.
-pub async fn method_not_allowed() -> Problem {
+async fn method_not_allowed() -> Problem {
     Problem::new(Code::MethodNotAllowed, "this path does not take this method; see `Allow`")
 }

@@ -26,13 +26,14 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 /// How much of a `User-Agent` is kept.
 const MAX_USER_AGENT: usize = 256;
 
-/// `X-Request-ID`, set by the edge.
+/// What the edge notes of every request.
 #[derive(Debug, Clone)]
-pub struct RequestId(pub Arc<str>);
-
-/// The other end of the connection.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
+pub struct Arrival {
+    /// `X-Request-ID`, given or made.
+    pub request_id: Arc<str>,
+    /// The other end of the connection.
+    pub peer: SocketAddr,
+}
 
 impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
@@ -46,11 +47,12 @@ impl FromRequestParts<App> for Caller {
 /// Where a request comes from, with the proxies that may speak for others taken away.
 #[must_use]
 pub fn origin(parts: &Parts, app: &App) -> Origin {
-    let peer = parts.extensions.get::<Peer>().map(|Peer(address)| address.ip());
+    let arrival = parts.extensions.get::<Arrival>();
+    let peer = arrival.map(|arrival| arrival.peer.ip());
     let trusted = |ip: &IpAddr| app.config.trusted_proxies.iter().any(|net| net.contains(ip));
     let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     Origin {
-        request_id: parts.extensions.get::<RequestId>().map(|RequestId(id)| Arc::clone(id)),
+        request_id: arrival.map(|arrival| Arc::clone(&arrival.request_id)),
         ip: peer.map(|peer| client_address(peer.to_canonical(), &parts.headers, trusted)),
         user_agent: user_agent.map(|text| text[..text.len().min(MAX_USER_AGENT)].into()),
     }

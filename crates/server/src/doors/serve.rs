@@ -1,11 +1,11 @@
-//! The listener: connections in, requests to the router, and a stop that finishes what has begun.
+//! The listener: connections in, requests to the edge, and a stop that finishes what has begun.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
@@ -13,9 +13,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
-use super::extract::Peer;
+use super::edge::Edge;
 
 /// How long a client may take to send a request's head.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -25,7 +24,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(30);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`, then finishes what has begun.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, edge: Edge, stop: CancellationToken) {
     // HTTP/1.1 alone: telling it from HTTP/2 by the first bytes would wait for them without an end.
     let mut server = Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
@@ -45,16 +44,9 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
         };
         // Only delays answers when it fails.
         let _ = stream.set_nodelay(true);
-        let router = router.clone();
+        let edge = edge.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(Peer(peer));
-            let router = router.clone();
-            async move {
-                Ok::<_, Infallible>(
-                    router.oneshot(request).await.unwrap_or_else(|never| match never {}),
-                )
-            }
+            edge.clone().answer(request.map(Body::new), peer).map(Ok::<_, Infallible>)
         });
         let connection = server.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);

@@ -6,11 +6,12 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use countersign_ground::clock::Time;
 use countersign_ground::entropy::Entropy;
 use countersign_ground::ids::{AgentId, CredentialId, ParseIdError};
@@ -106,6 +107,8 @@ pub struct Verified {
     pub kid: String,
     /// The agent as text, so that events can share it.
     pub subject: Arc<str>,
+    /// How it is introspected (RFC 7662 section 2.2), once somebody has asked.
+    pub said: OnceLock<Bytes>,
     /// What was decided for its bearer before.
     pub(super) decided: Decided,
 }
@@ -115,16 +118,16 @@ pub struct Tokens {
     keys: Arc<KeyRing>,
     directory: Arc<Directory>,
     issuer: Arc<str>,
-    verified: Cache<[u8; 32], Arc<Verified>, Bytes>,
+    verified: Cache<[u8; 32], Arc<Verified>, Weight>,
 }
 
 /// What a remembered token weighs, roughly.
 #[derive(Clone)]
-struct Bytes;
+struct Weight;
 
-impl Weighter<[u8; 32], Arc<Verified>> for Bytes {
+impl Weighter<[u8; 32], Arc<Verified>> for Weight {
     fn weight(&self, _: &[u8; 32], token: &Arc<Verified>) -> u64 {
-        512 + 3 * token.claims.scope.len() as u64 + 32 * token.claims.aud.len() as u64
+        1024 + 4 * token.claims.scope.len() as u64 + 64 * token.claims.aud.len() as u64
     }
 }
 
@@ -137,7 +140,7 @@ const LONGEST: usize = 256 << 10;
 
 impl Tokens {
     pub(super) fn new(keys: Arc<KeyRing>, directory: Arc<Directory>, issuer: Arc<str>) -> Self {
-        let verified = Cache::with_weighter(REMEMBERED_TOKENS, REMEMBERED_BYTES, Bytes);
+        let verified = Cache::with_weighter(REMEMBERED_TOKENS, REMEMBERED_BYTES, Weight);
         Self { keys, directory, issuer, verified }
     }
 
@@ -196,6 +199,7 @@ impl Tokens {
         let ours = claims.iss == self.issuer;
         let subject = claims.sub.to_string().into();
         let kid = ring.key.kid().to_owned();
-        ours.then(|| Verified { claims, scopes, kid, subject, decided: Decided::default() })
+        let (said, decided) = (OnceLock::new(), Decided::default());
+        ours.then(|| Verified { claims, scopes, kid, subject, said, decided })
     }
 }

@@ -1,5 +1,6 @@
 //! `POST /api/v1/token`: an access token for an agent (RFC 6749 section 4.4, RFC 9068).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -64,36 +65,53 @@ const HEADERS: [(HeaderName, HeaderValue); 3] = [
         (status = 401, body = OAuthErrorBody), (status = 403, body = OAuthErrorBody),
         (status = 503, body = OAuthErrorBody)))]
 pub async fn issue(State(app): State<App>, request: OAuthRequest) -> Result<Response, OAuthError> {
-    let params = request.params(&["resource"])?;
-    let grant_type = params.required("grant_type")?;
-    let client = match authenticate(&app, &request, &params).await? {
-        Some(client) => client,
-        None => return Err(refuse(&app, &request, false).await?),
-    };
-    if grant_type != "client_credentials" {
-        return Err(OAuthError::UnsupportedGrantType);
-    }
-    require_active(&app, &request, &client).await?;
-    let scopes = scopes(&params, &client.agent)?;
-    let audience = audience(&params, &client.agent, &app.law.issuer)?;
-
-    let now = app.clock.now();
-    let no_key = || Problem::internal("the key ring has no active token key");
-    let key = app.keys.signing().ok_or_else(no_key)?;
-    let claims = claims(&app, &client, &scopes, audience, now);
-    let json = serde_json::to_vec(&claims).map_err(Problem::internal)?;
-    let access_token = key.key.sign(&json).map_err(Problem::internal)?;
+    let Made { claims, scopes, access_token, event, at, from } = make(&app, request).await?;
     // The answer leaves only after the event is durable.
-    app.record.append(issued_event(&app, &request, &client, &claims, &key)).await?;
+    app.record.append(event).await?;
     // What was suspended or revoked meanwhile gets no answer: its token would be dead anyway.
-    still_active(&app, &claims, now)?;
-    app.activity.note(claims.sub, claims.cred, now, request.origin.ip);
+    still_active(&app, &claims, at)?;
+    app.activity.note(claims.sub, claims.cred, at, from);
     app.metrics.token_issued(&scopes, &app.law.matrix);
 
     let expires_in = app.token_ttl().as_secs();
     let issued = Issued { access_token, token_type: "Bearer", expires_in, scope: claims.scope };
     let body = serde_json::to_vec(&issued).map_err(Problem::internal)?;
     Ok((HEADERS, body).into_response())
+}
+
+/// A token that nobody has seen yet.
+struct Made {
+    claims: Claims,
+    scopes: Permissions,
+    access_token: String,
+    event: Event,
+    at: Time,
+    from: Option<IpAddr>,
+}
+
+/// The request has gone when the record is waited for.
+async fn make(app: &App, request: OAuthRequest) -> Result<Made, OAuthError> {
+    let params = request.params(&["resource"])?;
+    let grant_type = params.required("grant_type")?;
+    let client = match authenticate(app, &request, &params).await? {
+        Some(client) => client,
+        None => return Err(refuse(app, &request, false).await?),
+    };
+    if grant_type != "client_credentials" {
+        return Err(OAuthError::UnsupportedGrantType);
+    }
+    require_active(app, &request, &client).await?;
+    let scopes = scopes(&params, &client.agent)?;
+    let audience = audience(&params, &client.agent, &app.law.issuer)?;
+
+    let no_key = || Problem::internal("the key ring has no active token key");
+    let key = app.keys.signing().ok_or_else(no_key)?;
+    let at = app.clock.now();
+    let claims = claims(app, &client, &scopes, audience, at);
+    let json = serde_json::to_vec(&claims).map_err(Problem::internal)?;
+    let access_token = key.key.sign(&json).map_err(Problem::internal)?;
+    let event = issued_event(app, &request, &client, &claims, &key, at);
+    Ok(Made { claims, scopes, access_token, event, at, from: request.origin.ip })
 }
 
 /// Refuses, and records, a client that proved to be itself but may not act.
@@ -207,8 +225,9 @@ fn issued_event(
     client: &Client,
     claims: &Claims,
     key: &RingKey,
+    at: Time,
 ) -> Event {
-    let mut event = app.event("token.issued", app.clock.now());
+    let mut event = app.event("token.issued", at);
     event.tenant = Arc::clone(&claims.tenant);
     event.actor = client.agent.actor();
     event.agent = Some(claims.sub);
