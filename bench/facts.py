@@ -32,29 +32,34 @@ def agents_under_load(engine, server, baseline, forms, seconds):
         return server.histogram("agentidp_http_request_duration_seconds",
                                 method="POST", route="/api/v1/agents", status_code="201")
 
-    def commits():
-        return server.histogram("agentidp_db_query_duration_seconds", operation="commit")
+    def transactions(operation):
+        return server.histogram("agentidp_db_query_duration_seconds", operation=operation)
+
+    def all_now():
+        return creations(), transactions("commit"), transactions("append")
 
     plan = {"port": server.port, "rate": PACED_TOKENS, "connections": 64, "seconds": seconds,
             "bodies": forms, "operator": server.operator}
-    before = creations(), commits()
+    before = all_now()
     done = subprocess.run([baseline, "load"], input=json.dumps(plan),
                           capture_output=True, text=True)
-    after = creations(), commits()
+    after = all_now()
     if done.returncode:
         raise Failed(f"the paced load failed: {done.stderr}\n{server.last_words()}")
     seen = json.loads(done.stdout)
     tokens, agents = seen["tokens"], seen["agents"]
 
-    creation, commit = (quantile(0.5, *pair) for pair in zip(before, after))
-    if creation is None or commit is None:
+    creation, commit, append = (quantile(0.5, *pair) for pair in zip(before, after))
+    if None in (creation, commit, append):
         raise Failed("the server's metrics lack the time of agent creations or of commits")
     held = tokens["per_second"] >= 0.97 * PACED_TOKENS
-    figure = (f"in the server: median {creation:.2f} ms, a commit {commit:.2f} ms; outside: "
+    figure = (f"in the server: median {creation:.2f} ms, a commit {commit:.2f} ms (of events "
+              f"alone {append:.2f} ms); outside: "
               f"p50 / p99 {agents['p50_ms']:.2f} / {agents['p99_ms']:.2f} ms, tokens "
               f"{tokens['p50_ms']:.2f} / {tokens['p99_ms']:.2f} ms at {tokens['per_second']:.0f}/s")
     return row(f"agent creation under a load of 5 000 tokens/s, {engine}", figure,
-               "median ≤ two commits, load held", verdict(held and creation <= 2 * commit))
+               "median ≤ two commits, p99 outside ≤ 10 ms, load held",
+               verdict(held and creation <= 2 * commit and agents["p99_ms"] <= 10))
 
 
 def write_ahead_log(log, load, seconds):

@@ -88,6 +88,14 @@ class Server:
         self.stop()
 
 
+def keep_off_the_servers_core(postmaster):
+    """Moves a PostgreSQL with all its processes to the load's core, as if it were elsewhere."""
+    children = subprocess.run(["pgrep", "-P", postmaster], capture_output=True, text=True)
+    for process in [postmaster, *children.stdout.split()]:
+        subprocess.run(["taskset", "-apc", str(LOAD_CORE), process], check=True,
+                       stdout=subprocess.DEVNULL)
+
+
 @dataclass
 class Sample:
     """What one run of wrk found."""

@@ -1,9 +1,7 @@
 //! The least HTTP/1.1 client that a load needs, so that the load itself costs little.
 
-use std::net::Ipv4Addr;
-
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 
 use crate::Error;
 
@@ -14,21 +12,24 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) async fn open(port: u16) -> Result<Self, Error> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+    pub(crate) fn open(port: u16) -> Result<Self, Error> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, answer: Vec::with_capacity(4096) })
     }
 
     /// Sends a request and reads the whole answer. Anything but a 2xx is an error: a load that is
     /// refused measures nothing.
-    pub(crate) async fn send(&mut self, request: &str) -> Result<(), Error> {
-        self.stream.write_all(request.as_bytes()).await?;
+    pub(crate) fn send(&mut self, request: &str) -> Result<(), Error> {
+        self.stream.write_all(request.as_bytes())?;
         self.answer.clear();
         loop {
-            if self.stream.read_buf(&mut self.answer).await? == 0 {
+            let mut part = [0; 4096];
+            let length = self.stream.read(&mut part)?;
+            if length == 0 {
                 return Err("the server closed a connection".into());
             }
+            self.answer.extend_from_slice(&part[..length]);
             let Some(length) = whole_length(&self.answer)? else { continue };
             if self.answer.len() < length {
                 continue;

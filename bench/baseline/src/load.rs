@@ -2,14 +2,13 @@
 //!
 //! wrk sends as fast as it is answered; this load does not wait for the server. A request is due
 //! at a fixed time, and when its connection is still busy then, the waiting counts as latency.
+//! Threads, because an event loop's timer counts in milliseconds: it would send five at a time.
 //! The plan comes as JSON on standard input, the report goes as JSON to standard output.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
 
 use crate::Error;
 use crate::connection::Connection;
@@ -45,23 +44,27 @@ struct Latency {
     p99_ms: f64,
 }
 
-pub(crate) async fn run() -> Result<(), Error> {
+pub(crate) fn run() -> Result<(), Error> {
     let Plan { port, rate, connections, seconds, bodies, operator } =
         serde_json::from_reader(std::io::stdin())?;
 
-    let token = move |n: u32| {
+    let token = |n: u32| {
         let body = &bodies[n as usize % bodies.len()];
         post("/api/v1/token", "Content-Type: application/x-www-form-urlencoded", body)
     };
     let headers = format!("Content-Type: application/json\r\nAuthorization: Bearer {operator}");
     // Another run against the same server must not meet this one's addresses.
     let run = std::process::id();
-    let agent = move |n: u32| post("/api/v1/agents", &headers, &agent_body(run, n));
+    let agent = |n: u32| post("/api/v1/agents", &headers, &agent_body(run, n));
 
-    let tokens = paced(port, connections, Duration::from_secs(1) / rate, rate * seconds, token);
+    let every = Duration::from_secs(1) / rate;
     let agent_count = seconds * 1000 / AGENT_EVERY.as_millis() as u32;
-    let agents = paced(port, AGENT_CONNECTIONS, AGENT_EVERY, agent_count, agent);
-    let (tokens, agents) = tokio::try_join!(tokens, agents)?;
+    let (tokens, agents) = thread::scope(|scope| {
+        let tokens = scope.spawn(|| paced(port, connections, every, rate * seconds, token));
+        let agents = paced(port, AGENT_CONNECTIONS, AGENT_EVERY, agent_count, agent);
+        let tokens = tokens.join().unwrap_or_else(|_| Err("a thread of the load panicked".into()));
+        Ok::<_, Error>((tokens?, agents?))
+    })?;
     println!("{}", serde_json::to_string(&Report { tokens, agents })?);
     Ok(())
 }
@@ -80,41 +83,43 @@ fn post(path: &str, headers: &str, body: &str) -> String {
 }
 
 /// Sends request `n` at `n * every` from now; the connections take turns.
-async fn paced(
+#[expect(clippy::disallowed_methods, reason = "the clock that latencies are measured by")]
+fn paced(
     port: u16,
     connections: u32,
     every: Duration,
     count: u32,
-    request: impl Fn(u32) -> String + Send + Sync + 'static,
+    request: impl Fn(u32) -> String + Sync,
 ) -> Result<Latency, Error> {
-    let request = Arc::new(request);
     let start = Instant::now();
-    let mut lanes = JoinSet::new();
-    for lane in 0..connections {
-        let request = Arc::clone(&request);
-        lanes.spawn(async move {
-            let mut connection = Connection::open(port).await?;
-            let mut latencies = Vec::new();
-            for n in (lane..count).step_by(connections as usize) {
-                let request = request(n);
-                let due = start + every * n;
-                // What the connection is late counts; what the timer is late does not.
-                let begun = if Instant::now() < due {
-                    sleep_until(due).await;
+    let lane = |lane: u32| {
+        let mut connection = Connection::open(port)?;
+        let mut latencies = Vec::new();
+        for n in (lane..count).step_by(connections as usize) {
+            let request = request(n);
+            let due = start + every * n;
+            // What the connection is late counts; what the timer is late does not.
+            let begun = match due.checked_duration_since(Instant::now()) {
+                Some(early) => {
+                    thread::sleep(early);
                     Instant::now()
-                } else {
-                    due
-                };
-                connection.send(&request).await?;
-                latencies.push(begun.elapsed());
-            }
-            Ok::<_, Error>(latencies)
-        });
-    }
-    let mut latencies = Vec::new();
-    while let Some(lane) = lanes.join_next().await {
-        latencies.extend(lane??);
-    }
+                }
+                None => due,
+            };
+            connection.send(&request)?;
+            latencies.push(begun.elapsed());
+        }
+        Ok::<_, Error>(latencies)
+    };
+    let latencies = thread::scope(|scope| {
+        let lanes: Vec<_> = (0..connections).map(|n| scope.spawn(move || lane(n))).collect();
+        let mut latencies = Vec::new();
+        for lane in lanes {
+            let seen = lane.join().unwrap_or_else(|_| Err("a thread of the load panicked".into()));
+            latencies.extend(seen?);
+        }
+        Ok::<_, Error>(latencies)
+    })?;
     Ok(Latency::of(latencies, start.elapsed()))
 }
 

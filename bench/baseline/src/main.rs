@@ -28,7 +28,7 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 async fn main() -> Result<(), Error> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["load"] => load::run().await,
+        ["load"] => load::run(),
         [port] => serve(port.parse()?).await,
         _ => Err("usage: baseline PORT | baseline load < plan.json".into()),
     }

@@ -18,6 +18,7 @@ mod tx;
 mod url;
 mod value;
 
+use std::f64::consts::SQRT_2;
 use std::panic::RefUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -78,14 +79,17 @@ pub struct Options {
 /// What is measured of the database.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    /// All three of the following, for the registry.
+    /// All of the following, for the registry.
     pub queries: Family<Operation, Histogram, fn() -> Histogram>,
     /// Seconds of a read, its wait for a connection included.
     pub read: Histogram,
     /// Seconds of a write, from being asked for to its answer.
     pub write: Histogram,
-    /// Seconds of the commit itself: a batch with SQLite, a flush of events with PostgreSQL.
+    /// Seconds of a transaction that holds changes: on SQLite with all that commits together, on
+    /// PostgreSQL its events and its commit.
     pub commit: Histogram,
+    /// Seconds of a transaction that holds events alone.
+    pub append: Histogram,
     /// Connections in use.
     pub in_use: Gauge,
     /// Events committed to the record.
@@ -125,13 +129,14 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let queries = Family::new_with_constructor(
-            (|| Histogram::new(exponential_buckets(0.000_1, 2.0, 15))) as fn() -> Histogram,
+            (|| Histogram::new(exponential_buckets(0.000_1, SQRT_2, 30))) as fn() -> Histogram,
         );
         let of = |operation| queries.get_or_create_owned(&Operation { operation });
         Self {
             read: of("read"),
             write: of("write"),
             commit: of("commit"),
+            append: of("append"),
             queries,
             in_use: Gauge::default(),
             events: Family::default(),

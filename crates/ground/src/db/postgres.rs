@@ -30,6 +30,7 @@ pub(super) struct Postgres {
     pool: Pool,
     appender: Appender,
     metrics: Metrics,
+    // Of changes; the appender has one of its own.
     stream: i64,
     timeout: Duration,
     doubts: Arc<AtomicU64>,
@@ -52,16 +53,20 @@ impl Postgres {
             .build()
             .map_err(|error| Error::Unavailable(error.to_string()))?;
         let mut session = Session::get(&pool, options.timeout, metrics).await?;
-        let stream = session::claim_stream(&mut session).await?;
+        // A stream's counter is locked from its statement to the commit: changes and the events
+        // that go alone would wait for each other.
+        let alone = session::claim_stream(&mut session).await?;
+        let changes = session::claim_stream(&mut session).await?;
         drop(session);
-        let appender = Appender::start(pool.clone(), options.timeout, metrics.clone(), stream);
-        tokio::spawn(session::keep_stream(pool.clone(), options.timeout, metrics.clone(), stream));
+        let (timeout, streams) = (options.timeout, [alone, changes]);
+        let appender = Appender::start(pool.clone(), timeout, metrics.clone(), alone);
+        tokio::spawn(session::keep_streams(pool.clone(), timeout, metrics.clone(), streams));
         Ok(Self {
             pool,
             appender,
             metrics: metrics.clone(),
-            stream,
-            timeout: options.timeout,
+            stream: changes,
+            timeout,
             doubts: Arc::default(),
             writes: TaskTracker::new(),
         })
@@ -139,7 +144,7 @@ where
     let mut tx = Tx::new(Engine::Postgres(session));
     for attempt in 1.. {
         tx.reset();
-        session_of(&mut tx)?.begin().await?;
+        session_of(&mut tx)?.begin();
         let outcome = work(&mut tx, &input).await;
         let leaves = std::mem::take(&mut tx.leaves);
         let failed = tx.failed.take();
@@ -149,7 +154,8 @@ where
             (outcome, _) => outcome,
         };
         let session = session_of(&mut tx)?;
-        let (recorded, value) = match outcome {
+        let value = match outcome {
+            Ok(value) => value,
             Err(own) => {
                 session.rollback().await?;
                 if conflict && attempt < ATTEMPTS {
@@ -157,16 +163,8 @@ where
                 }
                 return Err(own);
             }
-            Ok(value) => (session.record(&leaves, stream).await, value),
         };
-        if let Err(error) = recorded {
-            session.rollback().await?;
-            if matches!(error, Error::Conflict(_)) && attempt < ATTEMPTS {
-                continue;
-            }
-            return Err(error.into());
-        }
-        match session.commit().await {
+        match session.commit(&leaves, stream).await {
             Ok(()) => {}
             Err(Error::Conflict(_)) if attempt < ATTEMPTS => continue,
             Err(error) => {

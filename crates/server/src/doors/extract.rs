@@ -1,6 +1,7 @@
 //! What a handler takes from a request; what can't be taken is refused as a [`Problem`].
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use countersign_ground::ids::ParseIdError;
 use countersign_ground::problem::{Code, Problem};
 use countersign_ground::record::Origin;
+use futures_util::future::poll_immediate;
 use http::header::{self, HeaderMap};
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -175,7 +177,12 @@ pub fn content_type(headers: &HeaderMap) -> Option<&str> {
 /// # Errors
 /// 413 when it is too large, 400 when it does not arrive.
 pub async fn read(body: Body) -> Result<Bytes, Problem> {
-    let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await;
+    let mut collecting = pin!(Limited::new(body, MAX_BODY).collect());
+    // Most bodies came with their heads, and need no timer.
+    let collected = match poll_immediate(collecting.as_mut()).await {
+        Some(collected) => Ok(collected),
+        None => Box::pin(tokio::time::timeout(BODY_TIME, collecting)).await,
+    };
     match collected {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {

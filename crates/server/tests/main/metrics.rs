@@ -117,12 +117,13 @@ async fn decisions_are_counted_with_their_reasons_and_timed() {
 #[tokio::test]
 async fn events_and_the_database_are_measured() {
     let app = TestApp::start().await;
-    app.agent("screener", &[]).await;
+    let agent = app.agent("screener", &["agents:read"]).await;
+    app.token(&agent).await;
     app.nobody().get("/health").await.expect(200);
     let text = metrics(&app).await;
     let events = sample(&text, "audit_events_total", &[("action", "agent.created")]);
     assert_eq!(events, Some(1.0));
-    for operation in ["read", "write", "commit"] {
+    for operation in ["read", "write", "commit", "append"] {
         let labels = [("operation", operation)];
         let count = sample(&text, "agentidp_db_query_duration_seconds_count", &labels);
         assert!(count.is_some_and(|count| count > 0.0), "{operation}");

@@ -93,7 +93,7 @@ async fn flush(shared: Arc<Shared>, pool: Pool, timeout: Duration, metrics: Metr
         }
         let watch = Stopwatch::start();
         let outcome = send(&pool, timeout, &metrics, stream, &leaves).await;
-        metrics.commit.observe(watch.elapsed().as_secs_f64());
+        metrics.append.observe(watch.elapsed().as_secs_f64());
         if outcome.is_ok() {
             metrics.count(&leaves);
         }

@@ -1,8 +1,13 @@
 //! One connection of the pool, and the transaction on it.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
+use futures_util::TryFutureExt;
+use futures_util::future::{join, maybe_done, try_join};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio_postgres::types::{ToSql, Type};
@@ -17,6 +22,8 @@ pub(in super::super) struct Session {
     // `None` only while it is being dropped.
     client: Option<Object>,
     open: bool,
+    // The transaction's BEGIN goes out with its first statement.
+    begun: bool,
     // A question was sent and its answer has not come yet.
     asking: bool,
     timeout: Duration,
@@ -29,7 +36,15 @@ impl Session {
         let client = pool.get().await?;
         let (in_use, commit) = (metrics.in_use.clone(), metrics.commit.clone());
         in_use.inc();
-        Ok(Self { client: Some(client), open: false, asking: false, timeout, in_use, commit })
+        Ok(Self {
+            client: Some(client),
+            open: false,
+            begun: true,
+            asking: false,
+            timeout,
+            in_use,
+            commit,
+        })
     }
 
     /// Asks and waits for as long as a request would. A connection on which nothing comes is given
@@ -52,15 +67,33 @@ impl Session {
         }
     }
 
-    /// Bounded by the database itself, in case this process stops answering in the middle.
-    pub(super) async fn begin(&mut self) -> Result<()> {
+    /// A transaction from the next statement on.
+    pub(super) fn begin(&mut self) {
         self.open = true;
-        let begin = "BEGIN; SET LOCAL statement_timeout = '10s'; \
-                     SET LOCAL idle_in_transaction_session_timeout = '10s'";
-        Ok(self.ask(async |client| client.batch_execute(begin).await).await??)
+        self.begun = false;
+    }
+
+    /// Asks with what was not said yet before it, all on its way at once.
+    async fn ask_within<T, W>(&mut self, work: W) -> Result<T>
+    where
+        W: AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
+    {
+        let begin = !std::mem::replace(&mut self.begun, true);
+        let asked = self.ask(async |client| {
+            if !begin {
+                return work(client).await;
+            }
+            let (begun, answer) = join(client.batch_execute(BEGIN), work(client)).await;
+            begun.and(answer)
+        });
+        Ok(asked.await??)
     }
 
     pub(super) async fn rollback(&mut self) -> Result<()> {
+        if !self.begun {
+            self.open = false;
+            return Ok(());
+        }
         // When it can't be said, closing the connection says it, or has said it already.
         let said = self.ask(async |client| client.batch_execute("ROLLBACK").await).await;
         if matches!(said, Ok(Ok(()))) {
@@ -71,23 +104,32 @@ impl Session {
         Ok(())
     }
 
-    pub(super) async fn commit(&mut self) -> Result<()> {
+    /// Ends the transaction, with its events as the last thing in it.
+    pub(super) async fn commit(&mut self, leaves: &[Leaf], stream: i64) -> Result<()> {
+        let begin = !std::mem::replace(&mut self.begun, true);
+        if begin && leaves.is_empty() {
+            self.open = false;
+            return Ok(());
+        }
         let watch = Stopwatch::start();
-        let committed = self.ask(async |client| client.batch_execute("COMMIT").await).await;
+        let ended = self.ask(async |client| Ok(end(client, begin, leaves, stream).await));
+        let ended = ended.await;
         self.commit.observe(watch.elapsed().as_secs_f64());
-        match committed {
-            Ok(Ok(())) => {
+        let refused = |error: &tokio_postgres::Error| {
+            error.as_db_error().is_some_and(|db| !db.code().code().starts_with("57"))
+        };
+        match ended {
+            Ok(Ok(Ended { recorded, committed: Some(Ok(())) })) => {
                 self.open = false;
-                Ok(())
+                Ok(recorded?)
             }
-            // The server said no: nothing was committed.
-            Ok(Err(error))
-                if error.as_db_error().is_some_and(|db| !db.code().code().starts_with("57")) =>
-            {
+            // The server said no, or was not asked: nothing was committed.
+            Ok(Ok(Ended { committed: Some(Err(error)), .. })) if refused(&error) => {
                 Err(error.into())
             }
+            Ok(Ok(Ended { recorded, committed: None })) => Ok(recorded?),
             // Nobody said anything: it may have been.
-            Ok(Err(error)) => {
+            Ok(Ok(Ended { committed: Some(Err(error)), .. }) | Err(error)) => {
                 self.discard();
                 Err(Error::OutcomeUnknown(error.to_string()))
             }
@@ -101,56 +143,18 @@ impl Session {
         params: &[Value],
     ) -> Result<Vec<Row>> {
         let params = typed(params);
-        let rows = self.ask(async |client| client.query_typed(sql, &params).await).await??;
+        let rows = self.ask_within(async |client| client.query_typed(sql, &params).await).await?;
         rows.iter().map(row).collect()
     }
 
     pub(in super::super) async fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64> {
         let params = typed(params);
-        Ok(self.ask(async |client| client.execute_typed(sql, &params).await).await??)
+        self.ask_within(async |client| client.execute_typed(sql, &params).await).await
     }
 
-    /// Counter and events in one statement: numbers are gapless in commit order, because the
-    /// counter's row stays locked until the commit.
+    /// Records events in a transaction of their own.
     pub(super) async fn record(&mut self, leaves: &[Leaf], stream: i64) -> Result<()> {
-        if leaves.is_empty() {
-            return Ok(());
-        }
-        let count = i64::try_from(leaves.len()).unwrap_or(i64::MAX);
-        let first = stream * STREAM_LENGTH - count;
-        let times: Vec<i64> = leaves.iter().map(|leaf| leaf.time.0).collect();
-        let tenants: Vec<&str> = leaves.iter().map(|leaf| &*leaf.tenant).collect();
-        let agents: Vec<Option<String>> =
-            leaves.iter().map(|leaf| leaf.agent.map(|agent| agent.to_string())).collect();
-        let actions: Vec<&str> = leaves.iter().map(|leaf| leaf.action).collect();
-        let outcomes: Vec<&str> = leaves.iter().map(|leaf| leaf.outcome).collect();
-        let bodies: Vec<&str> = leaves.iter().map(|leaf| leaf.body.as_str()).collect();
-        let params: [(&(dyn ToSql + Sync), Type); 9] = [
-            (&count, Type::INT8),
-            (&stream, Type::INT8),
-            (&first, Type::INT8),
-            (&times, Type::INT8_ARRAY),
-            (&tenants, Type::TEXT_ARRAY),
-            (&agents, Type::TEXT_ARRAY),
-            (&actions, Type::TEXT_ARRAY),
-            (&outcomes, Type::TEXT_ARRAY),
-            (&bodies, Type::TEXT_ARRAY),
-        ];
-        let insert = "WITH counter AS (
-                     UPDATE event_streams SET n = n + $1 WHERE stream = $2 RETURNING n)
-                 INSERT INTO audit_events
-                        (position, time, tenant, agent_id, action, outcome, body)
-                 SELECT counter.n + $3 + e.i, e.time, e.tenant, e.agent, e.action, e.outcome, e.body
-                   FROM counter,
-                        unnest($4, $5, $6, $7, $8, $9)
-                        WITH ORDINALITY AS e (time, tenant, agent, action, outcome, body, i)";
-        let inserted =
-            self.ask(async |client| client.execute_typed(insert, &params).await).await??;
-        if inserted == leaves.len() as u64 {
-            Ok(())
-        } else {
-            Err(Error::Query(format!("stream {stream} is missing")))
-        }
+        Ok(self.ask(async |client| record(client, leaves, stream).await).await??)
     }
 
     fn discard(&mut self) {
@@ -171,6 +175,74 @@ impl Drop for Session {
             self.in_use.dec();
         }
     }
+}
+
+/// Bounded by the database itself, in case this process stops answering in the middle.
+const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '10s'; \
+                     SET LOCAL idle_in_transaction_session_timeout = '10s'";
+
+/// Counter and events in one statement: numbers are gapless in commit order, because the counter's
+/// row stays locked until the commit. Without that row there is no position, which is an error.
+const RECORD: &str = "WITH counter AS (
+             UPDATE event_streams SET n = n + $1 WHERE stream = $2 RETURNING n)
+         INSERT INTO audit_events (position, time, tenant, agent_id, action, outcome, body)
+         SELECT (SELECT n FROM counter) + $3 + e.i,
+                e.time, e.tenant, e.agent, e.action, e.outcome, e.body
+           FROM unnest($4, $5, $6, $7, $8, $9)
+                WITH ORDINALITY AS e (time, tenant, agent, action, outcome, body, i)";
+
+/// What the database said to the events at the end of a transaction, and to its commit.
+struct Ended {
+    recorded: Result<(), tokio_postgres::Error>,
+    committed: Option<Result<(), tokio_postgres::Error>>,
+}
+
+/// Sends events and commit at once: when one statement of a transaction fails, the database makes
+/// a rollback of its commit.
+async fn end(client: &Object, begin: bool, leaves: &[Leaf], stream: i64) -> Ended {
+    let begun = async { if begin { client.batch_execute(BEGIN).await } else { Ok(()) } };
+    let recorded = try_join(begun, record(client, leaves, stream)).map_ok(drop);
+    let mut recorded = pin!(maybe_done(recorded));
+    poll_fn(|cx| Poll::Ready(recorded.as_mut().poll(cx).is_ready())).await;
+    // What could not even be sent must not be committed.
+    if let Some(Err(_)) = recorded.as_mut().output_mut() {
+        let recorded = recorded.as_mut().take_output().unwrap_or(Ok(()));
+        return Ended { recorded, committed: None };
+    }
+    let ((), committed) = join(recorded.as_mut(), client.batch_execute("COMMIT")).await;
+    let recorded = recorded.as_mut().take_output().unwrap_or(Ok(()));
+    Ended { recorded, committed: Some(committed) }
+}
+
+async fn record(
+    client: &Object,
+    leaves: &[Leaf],
+    stream: i64,
+) -> Result<(), tokio_postgres::Error> {
+    if leaves.is_empty() {
+        return Ok(());
+    }
+    let count = i64::try_from(leaves.len()).unwrap_or(i64::MAX);
+    let first = stream * STREAM_LENGTH - count;
+    let times: Vec<i64> = leaves.iter().map(|leaf| leaf.time.0).collect();
+    let tenants: Vec<&str> = leaves.iter().map(|leaf| &*leaf.tenant).collect();
+    let agents: Vec<Option<String>> =
+        leaves.iter().map(|leaf| leaf.agent.map(|agent| agent.to_string())).collect();
+    let actions: Vec<&str> = leaves.iter().map(|leaf| leaf.action).collect();
+    let outcomes: Vec<&str> = leaves.iter().map(|leaf| leaf.outcome).collect();
+    let bodies: Vec<&str> = leaves.iter().map(|leaf| leaf.body.as_str()).collect();
+    let params: [(&(dyn ToSql + Sync), Type); 9] = [
+        (&count, Type::INT8),
+        (&stream, Type::INT8),
+        (&first, Type::INT8),
+        (&times, Type::INT8_ARRAY),
+        (&tenants, Type::TEXT_ARRAY),
+        (&agents, Type::TEXT_ARRAY),
+        (&actions, Type::TEXT_ARRAY),
+        (&outcomes, Type::TEXT_ARRAY),
+        (&bodies, Type::TEXT_ARRAY),
+    ];
+    client.execute_typed(RECORD, &params).await.map(drop)
 }
 
 /// Takes a stream that no living node has, or makes one. Two nodes on one stream would be slower,
@@ -211,23 +283,28 @@ pub(super) async fn claim_stream(session: &mut Session) -> Result<i64> {
     Err(Error::Busy)
 }
 
-/// Says again and again that the stream is ours, until the pool is closed.
-pub(super) async fn keep_stream(pool: Pool, timeout: Duration, metrics: Metrics, stream: i64) {
+/// Says again and again that the streams are ours, until the pool is closed.
+pub(super) async fn keep_streams(
+    pool: Pool,
+    timeout: Duration,
+    metrics: Metrics,
+    [one, other]: [i64; 2],
+) {
     let lease = i64::try_from(STREAM_LEASE.as_micros()).unwrap_or(i64::MAX);
     while !pool.is_closed() {
         tokio::time::sleep(STREAM_LEASE / 3).await;
         if let Ok(mut session) = Session::get(&pool, timeout, &metrics).await {
-            let params = [Value::from(stream), Value::from(lease)];
+            let params = [Value::from(one), Value::from(other), Value::from(lease)];
             let kept = session
                 .execute(
                     "UPDATE event_streams SET leased_until =
-                            (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT + $2
-                      WHERE stream = $1",
+                            (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT + $3
+                      WHERE stream IN ($1, $2)",
                     &params,
                 )
                 .await;
             if let Err(error) = kept {
-                tracing::debug!(%error, "could not renew the lease on stream {stream}");
+                tracing::debug!(%error, "could not renew the lease on streams {one} and {other}");
             }
         }
     }

@@ -77,33 +77,51 @@ pub async fn create(
     new: &NewAgent,
     now: Time,
 ) -> Result<Agent, Problem> {
-    let row = tx
-        .query_opt(
-            columns!(
-                "INSERT INTO agents
-                    (id, tenant, email, agent_type, version, capabilities, owner, deployment_env,
-                     status, scopes, allowed_resources, gen, revision, created_at, updated_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, 1, 1, $11, $11)
-                 ON CONFLICT DO NOTHING RETURNING",
-                ""
-            ),
+    let agent = Agent {
+        agent_id: id,
+        tenant: permit.tenant().to_owned(),
+        email: new.email.clone(),
+        agent_type: new.agent_type,
+        version: new.version.clone(),
+        capabilities: new.capabilities.clone(),
+        owner: new.owner.clone(),
+        deployment_env: new.deployment_env,
+        status: Status::Active,
+        scopes: new.scopes.clone(),
+        allowed_resources: new.allowed_resources.clone(),
+        generation: 1,
+        revision: 1,
+        created_at: now,
+        updated_at: now,
+        last_seen_at: None,
+    };
+    // Without RETURNING, for which SQLite makes a table of its own each time.
+    let created = tx
+        .execute(
+            "INSERT INTO agents
+                (id, tenant, email, agent_type, version, capabilities, owner, deployment_env,
+                 status, scopes, allowed_resources, gen, revision, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)
+             ON CONFLICT DO NOTHING",
             params![
                 &id,
-                permit.tenant(),
-                &new.email,
-                new.agent_type.as_str(),
-                &new.version,
-                json(&new.capabilities),
-                &new.owner,
-                new.deployment_env.as_str(),
-                new.scopes.to_scope(),
-                json(&new.allowed_resources),
+                &agent.tenant,
+                &agent.email,
+                agent.agent_type.as_str(),
+                &agent.version,
+                json(&agent.capabilities),
+                &agent.owner,
+                agent.deployment_env.as_str(),
+                agent.status.as_str(),
+                agent.scopes.to_scope(),
+                json(&agent.allowed_resources),
+                agent.generation,
+                agent.revision,
                 now,
             ],
         )
         .await?;
-    let mut row = row.ok_or_else(|| AgentError::EmailTaken(new.email.clone()))?;
-    Ok(agent(&mut row)?)
+    if created == 0 { Err(AgentError::EmailTaken(agent.email).into()) } else { Ok(agent) }
 }
 
 /// One agent of the permit's tenant.

@@ -50,11 +50,13 @@ impl OAuthRequest {
         let mut pairs: Vec<Pair<'_>> = Vec::with_capacity(6);
         let not_utf8 = |_| OAuthError::InvalidRequest("the body is not UTF-8".into());
         let body = std::str::from_utf8(&self.body).map_err(not_utf8)?;
-        for (name, value) in pairs_of(body) {
+        // Most bodies (a token is 900 characters) hold nothing that needs a closer look.
+        let special = memchr::memchr3(b'%', b'+', 0, body.as_bytes()).is_some();
+        for (name, value) in pairs_of(body, special) {
             if value.is_empty() {
                 continue;
             }
-            if value.contains('\0') {
+            if special && value.contains('\0') {
                 return Err(OAuthError::InvalidRequest("U+0000 is not allowed".into()));
             }
             let seen = pairs.iter().any(|(known, _)| *known == name);
@@ -71,12 +73,10 @@ impl OAuthRequest {
 
 type Pair<'b> = (Cow<'b, str>, Cow<'b, str>);
 
-/// Name and value of each parameter. Most of them (a token is 900 characters) hold nothing that is
-/// encoded, and looking for that is twenty times cheaper than decoding.
-fn pairs_of(body: &str) -> impl Iterator<Item = Pair<'_>> {
-    body.split('&').filter_map(|pair| {
-        // One character at a time is looked for in strides; a set of them would not be.
-        if pair.contains('%') || pair.contains('+') {
+/// Name and value of each parameter; `encoded` when the body may hold what must be decoded.
+fn pairs_of(body: &str, encoded: bool) -> impl Iterator<Item = Pair<'_>> {
+    body.split('&').filter_map(move |pair| {
+        if encoded {
             return form_urlencoded::parse(pair.as_bytes()).next();
         }
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
