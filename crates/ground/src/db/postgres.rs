@@ -30,7 +30,6 @@ pub(super) struct Postgres {
     pool: Pool,
     appender: Appender,
     metrics: Metrics,
-    // Of changes; the appender has one of its own.
     stream: i64,
     timeout: Duration,
     doubts: Arc<AtomicU64>,
@@ -53,19 +52,16 @@ impl Postgres {
             .build()
             .map_err(|error| Error::Unavailable(error.to_string()))?;
         let mut session = Session::get(&pool, options.timeout, metrics).await?;
-        // A stream's counter is locked from its statement to the commit: changes and the events
-        // that go alone would wait for each other.
-        let alone = session::claim_stream(&mut session).await?;
-        let changes = session::claim_stream(&mut session).await?;
+        let stream = session::claim_stream(&mut session).await?;
         drop(session);
-        let (timeout, streams) = (options.timeout, [alone, changes]);
-        let appender = Appender::start(pool.clone(), timeout, metrics.clone(), alone);
-        tokio::spawn(session::keep_streams(pool.clone(), timeout, metrics.clone(), streams));
+        let timeout = options.timeout;
+        let appender = Appender::start(pool.clone(), timeout, metrics.clone(), stream);
+        tokio::spawn(session::keep_stream(pool.clone(), timeout, metrics.clone(), stream));
         Ok(Self {
             pool,
             appender,
             metrics: metrics.clone(),
-            stream: changes,
+            stream,
             timeout,
             doubts: Arc::default(),
             writes: TaskTracker::new(),

@@ -283,28 +283,23 @@ pub(super) async fn claim_stream(session: &mut Session) -> Result<i64> {
     Err(Error::Busy)
 }
 
-/// Says again and again that the streams are ours, until the pool is closed.
-pub(super) async fn keep_streams(
-    pool: Pool,
-    timeout: Duration,
-    metrics: Metrics,
-    [one, other]: [i64; 2],
-) {
+/// Says again and again that the stream is ours, until the pool is closed.
+pub(super) async fn keep_stream(pool: Pool, timeout: Duration, metrics: Metrics, stream: i64) {
     let lease = i64::try_from(STREAM_LEASE.as_micros()).unwrap_or(i64::MAX);
     while !pool.is_closed() {
         tokio::time::sleep(STREAM_LEASE / 3).await;
         if let Ok(mut session) = Session::get(&pool, timeout, &metrics).await {
-            let params = [Value::from(one), Value::from(other), Value::from(lease)];
+            let params = [Value::from(stream), Value::from(lease)];
             let kept = session
                 .execute(
                     "UPDATE event_streams SET leased_until =
-                            (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT + $3
-                      WHERE stream IN ($1, $2)",
+                            (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT + $2
+                      WHERE stream = $1",
                     &params,
                 )
                 .await;
             if let Err(error) = kept {
-                tracing::debug!(%error, "could not renew the lease on streams {one} and {other}");
+                tracing::debug!(%error, "could not renew the lease on stream {stream}");
             }
         }
     }
