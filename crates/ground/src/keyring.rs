@@ -82,6 +82,14 @@ pub enum RingError {
 }
 
 impl KeyRing {
+    /// Whether nothing was sealed in this database yet: a fresh master key would do.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_empty(db: &Db) -> Result<bool, RingError> {
+        Ok(rows::is_empty(db).await?)
+    }
+
     /// Opens the ring, making its first digest key and its first active token key of `algorithm`.
     ///
     /// # Errors

@@ -106,7 +106,7 @@ impl Server {
         migrate(&config, &environs).await?;
         let metrics = Arc::new(Metrics::default());
         let db = Db::open(&options(&config), metrics.db.clone()).await?;
-        let master = Arc::new(master_key(&config, &entropy)?);
+        let master = Arc::new(master_key(&config, &db, &entropy).await?);
         let keys = Arc::new(KeyRing::open(&db, &master, config.algorithm, &clock, &entropy).await?);
         let directory = Arc::new(Directory::default());
         let now = clock.now();
@@ -188,7 +188,7 @@ fn options(config: &Config) -> db::Options {
 }
 
 /// The configured master key, or the one in the file beside an embedded database.
-fn master_key(config: &Config, entropy: &Entropy) -> Result<MasterKey, StartError> {
+async fn master_key(config: &Config, db: &Db, entropy: &Entropy) -> Result<MasterKey, StartError> {
     if let Some(key) = &config.master_key {
         return Ok(key.clone());
     }
@@ -198,6 +198,11 @@ fn master_key(config: &Config, entropy: &Entropy) -> Result<MasterKey, StartErro
     let text = match std::fs::read_to_string(&file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if !KeyRing::is_empty(db).await? {
+                return Err(failed(
+                    "it is gone, and with it what opens this database: put it back".into(),
+                ));
+            }
             let made = Secret::generate("", entropy);
             operators::write_private(&file, made.reveal())
                 .map_err(|error| failed(error.to_string()))?;

@@ -53,6 +53,10 @@ async fn insert(db: &Db, key: NewKey) -> db::Result<()> {
     .await
 }
 
+pub(super) async fn is_empty(db: &Db) -> db::Result<bool> {
+    Ok(db.query_opt("SELECT version FROM signing_keys LIMIT 1", params![]).await?.is_none())
+}
+
 /// The active digest key, made at the first start.
 pub(super) async fn digest_key(
     db: &Db,

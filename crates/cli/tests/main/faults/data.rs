@@ -83,7 +83,11 @@ fn a_master_key_file_that_is_lost_or_spoiled_is_named_and_can_be_put_back() {
 
     fs::remove_file(&file).unwrap();
     let reason = refused(&mut serve(&database, &[]));
-    assert!(reason.contains("MASTER_KEY"), "{reason}");
+    assert!(
+        reason.starts_with("error: MASTER_KEY: ") && reason.contains("put it back"),
+        "{reason}"
+    );
+    assert!(!file.exists(), "another key would look like the right one");
 
     fs::write(&file, kept).unwrap();
     Server::start(&database, &[]).agent("next");
