@@ -10,6 +10,7 @@ use countersign_ground::db::{Db, Error, Tx, Work};
 use countersign_ground::params;
 use tokio::time::timeout;
 
+use super::job::{Fate, Jobs, run};
 use super::{Gate, app_with_table, execute, first_step, held, ids, on_sqlite};
 use crate::support::TestApp;
 
@@ -197,4 +198,22 @@ async fn two_writes_in_each_others_way_are_both_done_once() {
     assert_eq!(hooks.load(Ordering::Relaxed), 2);
     assert_eq!(app.events("test.happened").await.len(), 2);
     crate::record::streams_are_gapless(&app).await;
+}
+
+/// On PostgreSQL the commit is on its way when the event is refused.
+#[tokio::test]
+async fn a_change_whose_event_cannot_be_recorded_is_not_made() {
+    let (jobs, _) = Jobs::new(app_with_table(&[]).await);
+    let db = &jobs.app.server.app.db;
+    execute(db, "UPDATE event_streams SET stream = stream + 1000", Vec::new()).await.unwrap();
+    for id in ["one", "two"] {
+        assert!(db.write(jobs.job(id, Fate::Commits), run).await.is_err(), "{id}");
+    }
+    assert_eq!(ids(db).await, [""; 0]);
+    assert_eq!(jobs.hooks()(), [""; 0], "what follows a commit does not follow a refusal");
+
+    execute(db, "UPDATE event_streams SET stream = stream - 1000", Vec::new()).await.unwrap();
+    db.write(jobs.job("three", Fate::Commits), run).await.unwrap();
+    assert_eq!(ids(db).await, ["three"]);
+    crate::record::streams_are_gapless(&jobs.app).await;
 }
