@@ -88,12 +88,17 @@ class Server:
         self.stop()
 
 
-def keep_off_the_servers_core(postmaster):
-    """Moves a PostgreSQL with all its processes to the load's core, as if it were elsewhere."""
+def make_at_home(url, postmaster):
+    """Makes of a fresh PostgreSQL one that has run for a while elsewhere: all its processes on the
+    load's core, and the segments of its log there to be written anew. A fresh one makes them under
+    the load, and every commit waits meanwhile."""
     children = subprocess.run(["pgrep", "-P", postmaster], capture_output=True, text=True)
     for process in [postmaster, *children.stdout.split()]:
         subprocess.run(["taskset", "-apc", str(LOAD_CORE), process], check=True,
                        stdout=subprocess.DEVNULL)
+    segment = "PERFORM pg_logical_emit_message(false, '', ''); PERFORM pg_switch_wal();"
+    fill = f"DO $$ BEGIN FOR i IN 1..60 LOOP {segment} END LOOP; END $$"
+    subprocess.run(["psql", "-qX", url, "-c", fill, "-c", "CHECKPOINT"], check=True)
 
 
 @dataclass
