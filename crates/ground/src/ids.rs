@@ -35,6 +35,12 @@ macro_rules! uuid_id {
                 Self($crate::ids::Bits(*$crate::ids::uuid_v7(now, entropy).as_bytes()))
             }
 
+            /// Written into `buffer`: without the machinery of [`std::fmt`], for hot paths.
+            #[must_use]
+            pub fn write<'b>(&self, buffer: &'b mut [u8; 36]) -> &'b str {
+                self.0.write(buffer)
+            }
+
             /// The moment in the id, to the millisecond (RFC 9562 section 5.7).
             #[must_use]
             pub fn time(&self) -> $crate::clock::Time {
@@ -100,6 +106,12 @@ impl Bits {
         Ok(Self(*uuid.as_bytes()))
     }
 
+    /// The one canonical spelling, in `buffer`.
+    #[must_use]
+    pub fn write<'b>(&self, buffer: &'b mut [u8; 36]) -> &'b str {
+        Uuid::from_bytes(self.0).as_hyphenated().encode_lower(buffer)
+    }
+
     /// The moment in the first 48 bits.
     #[must_use]
     pub fn time(&self) -> Time {
@@ -111,15 +123,13 @@ impl Bits {
 
 impl std::fmt::Display for Bits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut text = [0; 36];
-        f.write_str(Uuid::from_bytes(self.0).as_hyphenated().encode_lower(&mut text))
+        f.write_str(self.write(&mut [0; 36]))
     }
 }
 
 impl serde::Serialize for Bits {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = [0; 36];
-        serializer.serialize_str(Uuid::from_bytes(self.0).as_hyphenated().encode_lower(&mut text))
+        serializer.serialize_str(self.write(&mut [0; 36]))
     }
 }
 

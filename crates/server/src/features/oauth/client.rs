@@ -61,11 +61,13 @@ fn presented(headers: &HeaderMap, params: &Params<'_>) -> Result<Option<Presente
         secret: secret.to_owned(),
         basic: false,
     });
-    let other = headers.contains_key(header::AUTHORIZATION)
-        || MACHINE_HEADERS.iter().any(|name| headers.contains_key(name));
+    let other = || {
+        headers.contains_key(header::AUTHORIZATION)
+            || MACHINE_HEADERS.iter().any(|name| headers.contains_key(name))
+    };
     match (basic, posted) {
         // Section 2.3: not more than one method in a request.
-        (_, Some(_)) if other => Err(OAuthError::InvalidRequest(
+        (_, Some(_)) if other() => Err(OAuthError::InvalidRequest(
             "credentials in the headers and in the body: send one of them".into(),
         )),
         (Some(basic), None) if params.get("client_id").is_some_and(|id| id != basic.id) => Err(

