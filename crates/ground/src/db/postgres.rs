@@ -164,7 +164,9 @@ where
             Ok(()) => {}
             Err(Error::Conflict(_)) if attempt < ATTEMPTS => continue,
             Err(error) => {
-                doubts.fetch_add(1, Ordering::Relaxed);
+                if matches!(error, Error::OutcomeUnknown(_)) {
+                    doubts.fetch_add(1, Ordering::Relaxed);
+                }
                 return Err(error.into());
             }
         }
