@@ -35,6 +35,28 @@ impl Time {
         Self(seconds.saturating_mul(1_000_000))
     }
 
+    /// The calendar month in UTC, such as 202601.
+    #[must_use]
+    pub fn month(self) -> i64 {
+        let date = self.date();
+        i64::from(date.year()) * 100 + i64::from(date.month())
+    }
+
+    /// When the next calendar month begins, in UTC.
+    #[must_use]
+    pub fn next_month(self) -> Self {
+        let first = self.date().first_of_month().saturating_add(jiff::Span::new().months(1));
+        let midnight = first.to_zoned(jiff::tz::TimeZone::UTC).map(|day| day.timestamp());
+        midnight.map_or(Self::MAX, |at| Self(at.as_microsecond()))
+    }
+
+    fn date(self) -> jiff::civil::Date {
+        let bounded = self.0.clamp(0, Self::MAX.0);
+        let time =
+            jiff::Timestamp::from_microsecond(bounded).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        time.to_zoned(jiff::tz::TimeZone::UTC).date()
+    }
+
     /// How long after `earlier` this is; zero when it is before.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -159,6 +181,14 @@ mod tests {
             Time(1_700_000_000_123_000)
         );
         assert_eq!(Time(0).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_month_turns_at_midnight_in_utc() {
+        let last: Time = "2026-12-31T23:59:59.999999Z".parse().unwrap();
+        assert_eq!((last.month(), Time(last.0 + 1).month()), (202_612, 202_701));
+        assert_eq!(last.next_month(), Time(last.0 + 1));
+        assert_eq!("2024-02-29T12:00:00Z".parse::<Time>().unwrap().month(), 202_402);
     }
 
     #[test]

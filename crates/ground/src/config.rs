@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
 use crate::db::DatabaseUrl;
-use crate::keyring::{Algorithm, MasterKey};
+use crate::keyring::{Algorithm, GivenKey, MasterKey, PublicHalf};
 use crate::secret::Secret;
 
 pub use settings::{SETTINGS, Setting};
@@ -41,6 +41,17 @@ pub enum LogFormat {
     Json,
 }
 
+/// Where HTTPS takes its certificates from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The server's, PEM.
+    pub certificates: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// Authorities of client certificates, PEM.
+    pub client_authorities: Option<PathBuf>,
+}
+
 /// What a process runs with.
 #[derive(Debug)]
 pub struct Config {
@@ -62,8 +73,14 @@ pub struct Config {
     pub environment: Environment,
     /// Seals the key ring; a file beside an embedded database when not given.
     pub master_key: Option<MasterKey>,
+    /// Opens what an earlier master key sealed.
+    pub master_key_previous: Option<MasterKey>,
+    /// A token key that is given.
+    pub token_key: Option<GivenKey>,
     /// Algorithm of generated token keys.
     pub algorithm: Algorithm,
+    /// How long a token key signs.
+    pub rotate_every: Option<Duration>,
     /// How long a token lives.
     pub token_ttl: Duration,
     /// `Access-Control-Allow-Origin`.
@@ -74,6 +91,10 @@ pub struct Config {
     pub bootstrap_token: Option<Secret>,
     /// Who may say for whom a request is made.
     pub trusted_proxies: Vec<IpNet>,
+    /// The role matrix, if it is not the one that is built in or uploaded.
+    pub matrix_file: Option<PathBuf>,
+    /// HTTPS.
+    pub tls: Option<TlsFiles>,
     /// A listener of its own for `/metrics`.
     pub metrics_port: Option<u16>,
     /// Filter of log lines.
@@ -106,7 +127,12 @@ impl Config {
         let environment =
             values.get("COUNTERSIGN_ENV", "`development` or `production`", environment);
         let master_key = values.optional("MASTER_KEY", "64 hex digits", MasterKey::from_hex);
+        let master_key_previous =
+            values.optional("MASTER_KEY_PREVIOUS", "64 hex digits", MasterKey::from_hex);
+        let token_key = token_key(&mut values);
         let algorithm = values.get("JWT_ALG", "`RS256`, `ES256` or `EdDSA`", parse::<Algorithm>);
+        let rotate_days =
+            values.optional("JWT_ROTATE_DAYS", "days from 1 to 3650", within(1, 3650));
         let ttl = values.get("TOKEN_TTL_SECONDS", "seconds from 1 to 86400", within(1, 86_400));
         let cors_origin =
             values.get("CORS_ORIGIN", "`*`, or an origin such as `https://app.example`", origin);
@@ -122,6 +148,8 @@ impl Config {
             "addresses or networks with commas between, such as `10.0.0.0/8,::1`",
             networks,
         );
+        let matrix_file = values.optional("RBAC_POLICY_FILE", FILE, file);
+        let tls = tls(&mut values);
         let metrics_port =
             values.optional("METRICS_PORT", "a port, 1 to 65535", parse::<NonZero<u16>>);
         let log_level =
@@ -166,12 +194,17 @@ impl Config {
                 issuer,
                 environment,
                 master_key,
+                master_key_previous,
+                token_key,
                 algorithm,
+                rotate_every: rotate_days.map(|days| Duration::from_secs(days * 24 * 3600)),
                 token_ttl: Duration::from_secs(ttl),
                 cors_origin,
                 machine_token,
                 bootstrap_token,
                 trusted_proxies,
+                matrix_file,
+                tls,
                 metrics_port: metrics_port.map(NonZero::get),
                 log_level,
                 log_format,
@@ -204,6 +237,9 @@ impl Config {
             fault("METRICS_PORT", "must differ from PORT");
         }
         if self.environment == Environment::Production {
+            if self.token_key.is_none() {
+                fault("JWT_PRIVATE_KEY", "must be given in production, with JWT_PUBLIC_KEY");
+            }
             if self.master_key.is_none() {
                 fault("MASTER_KEY", "must be given in production");
             }
@@ -231,6 +267,59 @@ impl Config {
     pub fn bootstrap_token_file(&self) -> PathBuf {
         self.data_folder().unwrap_or(Path::new("countersign-data")).join("bootstrap-token")
     }
+}
+
+/// Both halves of a pair, which must match.
+fn token_key(values: &mut Values) -> Option<GivenKey> {
+    let private = values.read("JWT_PRIVATE_KEY", GivenKey::from_pem);
+    let public = values.read("JWT_PUBLIC_KEY", PublicHalf::from_pem);
+    match (private, public) {
+        (Some(private), Some(public)) => {
+            let matches = private.matches(&public);
+            if let Err(error) = &matches {
+                values.fault("JWT_PUBLIC_KEY", error.to_string());
+            }
+            matches.is_ok().then_some(private)
+        }
+        (Some(_), None) => {
+            values.fault("JWT_PUBLIC_KEY", "must be given together with JWT_PRIVATE_KEY");
+            None
+        }
+        (None, Some(_)) => {
+            values.fault("JWT_PRIVATE_KEY", "must be given together with JWT_PUBLIC_KEY");
+            None
+        }
+        (None, None) => None,
+    }
+}
+
+fn tls(values: &mut Values) -> Option<TlsFiles> {
+    let certificates = values.optional("TLS_CERT_FILE", FILE, file);
+    let key = values.optional("TLS_KEY_FILE", FILE, file);
+    let client_authorities = values.optional("TLS_CLIENT_CA_FILE", FILE, file);
+    match (certificates, key) {
+        (Some(certificates), Some(key)) => Some(TlsFiles { certificates, key, client_authorities }),
+        (Some(_), None) => {
+            values.fault("TLS_KEY_FILE", "must be given together with TLS_CERT_FILE");
+            None
+        }
+        (None, Some(_)) => {
+            values.fault("TLS_CERT_FILE", "must be given together with TLS_KEY_FILE");
+            None
+        }
+        (None, None) => {
+            if client_authorities.is_some() {
+                values.fault("TLS_CLIENT_CA_FILE", "needs TLS_CERT_FILE and TLS_KEY_FILE");
+            }
+            None
+        }
+    }
+}
+
+const FILE: &str = "the path of a file that can be read";
+
+fn file(text: &str) -> Option<PathBuf> {
+    std::fs::File::open(text).is_ok().then(|| PathBuf::from(text))
 }
 
 const DATABASE: &str = "`sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`; \

@@ -86,6 +86,78 @@ macro_rules! uuid_id {
     };
 }
 
+/// Declares an id that is a UUIDv7, or `bootstrap` for what the first start made.
+macro_rules! operator_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(std::sync::Arc<str>);
+
+        impl $name {
+            /// A fresh one.
+            #[must_use]
+            pub fn new(now: Time, entropy: &Entropy) -> Self {
+                Self(uuid_v7(now, entropy).to_string().into())
+            }
+
+            /// The first operator's.
+            #[must_use]
+            pub fn bootstrap() -> Self {
+                Self(BOOTSTRAP.into())
+            }
+
+            /// Whether it is the first operator's.
+            #[must_use]
+            pub fn is_bootstrap(&self) -> bool {
+                &*self.0 == BOOTSTRAP
+            }
+
+            /// As it is written, shared.
+            #[must_use]
+            pub fn shared(&self) -> std::sync::Arc<str> {
+                std::sync::Arc::clone(&self.0)
+            }
+        }
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+        impl std::str::FromStr for $name {
+            type Err = ParseIdError;
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                if text != BOOTSTRAP {
+                    let wanted = "a UUIDv7 in lower case with hyphens, or `bootstrap`";
+                    Bits::parse(text).map_err(|_| ParseIdError { wanted })?;
+                }
+                Ok(Self(text.into()))
+            }
+        }
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+        impl From<&$name> for crate::db::Value {
+            fn from(id: &$name) -> Self {
+                Self::Text(Some(id.to_string()))
+            }
+        }
+        impl crate::db::FromValue for $name {
+            fn from_value(value: crate::db::Value) -> Option<Self> {
+                String::from_value(value)?.parse().ok()
+            }
+        }
+    };
+}
+
+const BOOTSTRAP: &str = "bootstrap";
+
 /// The sixteen bytes of an id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bits(pub [u8; 16]);
@@ -151,6 +223,18 @@ uuid_id!(
 uuid_id!(
     /// Names one event of the record.
     EventId
+);
+uuid_id!(
+    /// Names what a quarantine stopped.
+    ReceiptId
+);
+operator_id!(
+    /// Names a person who administers or approves. Safe to log.
+    OperatorId
+);
+operator_id!(
+    /// Names one token of an operator. Safe to log; never a secret.
+    OperatorTokenId
 );
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub mod db;
 pub mod entropy;
 pub mod ids;
 pub mod keyring;
+pub mod limits;
 pub mod problem;
 pub mod record;
 pub mod secret;

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use axum_core::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -46,8 +47,13 @@ codes! {
     Unauthorized UNAUTHORIZED "UNAUTHORIZED" "Authentication is needed";
     Forbidden FORBIDDEN "FORBIDDEN" "Permission denied";
     InsufficientScope FORBIDDEN "INSUFFICIENT_SCOPE" "The token's scope does not suffice";
+    PlanLimit FORBIDDEN "FREE_TIER_LIMIT_EXCEEDED" "The plan allows no more";
     AgentNotFound NOT_FOUND "AGENT_NOT_FOUND" "No such agent";
     CredentialNotFound NOT_FOUND "CREDENTIAL_NOT_FOUND" "No such credential";
+    OperatorNotFound NOT_FOUND "OPERATOR_NOT_FOUND" "No such operator";
+    TokenNotFound NOT_FOUND "TOKEN_NOT_FOUND" "No such token";
+    TenantNotFound NOT_FOUND "TENANT_NOT_FOUND" "No such tenant";
+    KeyNotFound NOT_FOUND "KEY_NOT_FOUND" "No such key";
     EventNotFound NOT_FOUND "AUDIT_EVENT_NOT_FOUND" "No such event";
     NotFound NOT_FOUND "NOT_FOUND" "Nothing is here";
     MethodNotAllowed METHOD_NOT_ALLOWED "METHOD_NOT_ALLOWED" "Wrong method";
@@ -59,6 +65,7 @@ codes! {
     PreconditionFailed PRECONDITION_FAILED "PRECONDITION_FAILED" "It has changed meanwhile";
     PayloadTooLarge PAYLOAD_TOO_LARGE "PAYLOAD_TOO_LARGE" "The body is too large";
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "UNSUPPORTED_MEDIA_TYPE" "Wrong content type";
+    RateLimit TOO_MANY_REQUESTS "RATE_LIMIT_EXCEEDED" "Too many requests";
     Internal INTERNAL_SERVER_ERROR "INTERNAL_SERVER_ERROR" "Internal error";
     Unavailable SERVICE_UNAVAILABLE "DEPENDENCY_UNAVAILABLE" "A dependency is unavailable";
 }
@@ -126,6 +133,19 @@ impl Problem {
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.push((name, value));
         self
+    }
+
+    /// A 429 that says when to come back.
+    #[must_use]
+    pub fn too_many(detail: impl Into<Cow<'static, str>>, wait: Duration) -> Self {
+        Self::new(Code::RateLimit, detail).retry_after(wait)
+    }
+
+    /// Says when to come back: in whole seconds, at least one.
+    #[must_use]
+    pub fn retry_after(self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.header(header::RETRY_AFTER, seconds.max(1).into())
     }
 
     /// Its kind.

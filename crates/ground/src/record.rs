@@ -11,6 +11,7 @@ mod strangers;
 
 use std::any::Any;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use crate::clock::{Clock, Time};
 use crate::db::{self, Db};
@@ -99,6 +100,23 @@ impl Record {
     /// When the database can't be read.
     pub async fn search(&self, filter: &Filter) -> db::Result<Found> {
         search::search(&self.db, filter).await
+    }
+
+    /// Forgets the tenant's role decisions from before `before`, in pieces, so that nothing else
+    /// waits long behind them; gives how many.
+    ///
+    /// # Errors
+    /// When the database fails; those of the pieces before are gone.
+    pub async fn forget_decisions(&self, tenant: &Arc<str>, before: Time) -> db::Result<i64> {
+        let (mut forgotten, mut from) = (0, Some(Cursor::OLDEST));
+        while let Some(cursor) = from {
+            let span = (cursor, before);
+            let (count, next) =
+                search::forget(&self.db, Arc::clone(tenant), "decision.made", span).await?;
+            forgotten += count;
+            from = next;
+        }
+        Ok(forgotten)
     }
 
     /// The RFC 8785 text of one event of `tenant`.

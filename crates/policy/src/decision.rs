@@ -1,6 +1,7 @@
 //! Question, decision, and the id that names both.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::Serialize;
@@ -14,6 +15,8 @@ pub struct Question<'q> {
     pub subject_type: &'q str,
     /// Which one.
     pub subject_id: &'q str,
+    /// Whose it is.
+    pub subject_tenant: &'q str,
     /// The tenant it is asked in.
     pub tenant: &'q str,
     /// A permission's resource.
@@ -49,7 +52,7 @@ impl Effect {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     /// This role grants it.
-    Role(String),
+    Role(Arc<str>),
     /// This OAuth scope grants it.
     Scope(String),
     /// The subject is the first operator, who holds everything.
@@ -119,13 +122,7 @@ impl Decision {
         roles: impl IntoIterator<Item = &'r str>,
         matrix: &Matrix,
     ) -> Self {
-        let mut roles = roles.into_iter().peekable();
-        let reason = if roles.peek().is_none() {
-            Err(Reason::NoCredentials)
-        } else {
-            let role = matrix.granting(roles, question.resource, question.action);
-            role.map(|role| Reason::Role(role.to_owned())).ok_or(Reason::InsufficientPermissions)
-        };
+        let reason = matrix.decide(roles, question.resource, question.action);
         Self::because(question, reason, matrix)
     }
 
@@ -219,7 +216,7 @@ fn canonical_text(
             subject: Subject {
                 id: question.subject_id,
                 properties: Empty {},
-                tenant: question.tenant,
+                tenant: question.subject_tenant,
                 r#type: question.subject_type,
             },
             tenant: question.tenant,
@@ -241,6 +238,7 @@ mod tests {
         let question = Question {
             subject_type: "agent",
             subject_id: "quoted \" and ü",
+            subject_tenant: "default",
             tenant: "default",
             resource: "agents",
             resource_id: "*",

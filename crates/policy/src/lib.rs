@@ -5,10 +5,12 @@
 
 mod canonical;
 mod decision;
+mod json;
 mod matrix;
 mod permission;
 
 pub use canonical::{Canonical, canonical};
 pub use decision::{Decision, DecisionId, Effect, Question, Reason};
-pub use matrix::{InvalidMatrix, Matrix};
+pub use json::strict;
+pub use matrix::{Fault, InvalidMatrix, Matrix};
 pub use permission::{InvalidPermission, Permission, Permissions};

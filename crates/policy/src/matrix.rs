@@ -1,42 +1,30 @@
-//! The role matrix: which role holds which permission.
+//! The role matrix: which role holds which permission (NIST RBAC, INCITS 359).
 
-use std::collections::{HashMap, HashSet};
+mod file;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use serde::Deserialize;
-use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::canonical;
+use crate::decision::Reason;
+use crate::permission::{Permission, Permissions};
+
+pub use file::{Fault, InvalidMatrix};
 
 /// Roles and what each may do. Looked up by key: a decision costs the same with any number of
-/// roles.
+/// roles and permissions.
 #[derive(Debug)]
 pub struct Matrix {
-    /// In the file's order, which decides whose name a decision's reason carries.
-    roles: Vec<String>,
-    aliases: HashMap<String, String>,
-    grants: HashMap<String, HashMap<String, HashSet<String>>>,
-    known: HashSet<String>,
+    text: Box<str>,
+    version: String,
     hash: String,
-}
-
-/// The text is not a matrix.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidMatrix {
-    /// Not JSON, or not of this shape.
-    #[error("the matrix does not parse: {0}")]
-    Shape(String),
-    /// The matrix or an alias names a role that `roles` does not list.
-    #[error("`{0}` is not in `roles`")]
-    UnknownRole(String),
-}
-
-#[derive(Deserialize)]
-struct File {
-    roles: Vec<String>,
-    #[serde(default)]
-    aliases: HashMap<String, String>,
-    matrix: HashMap<String, HashMap<String, HashSet<String>>>,
+    /// In the file's order, which decides whose name a decision's reason carries.
+    roles: Vec<Arc<str>>,
+    /// Roles and their aliases, by where the role stands in `roles`.
+    names: HashMap<Box<str>, u16>,
+    /// Resource, action, and who holds it, in the order of `roles`.
+    holders: HashMap<Box<str>, HashMap<Box<str>, Vec<u16>>>,
+    /// How long the record keeps role decisions, if the file says.
+    retention_days: Option<u32>,
 }
 
 impl Matrix {
@@ -47,41 +35,54 @@ impl Matrix {
         Self::parse(include_str!("matrix/default.json")).expect("the built-in matrix parses")
     }
 
-    /// Reads a matrix from JSON.
-    ///
-    /// # Errors
-    /// When it is not one.
-    pub fn parse(text: &str) -> Result<Self, InvalidMatrix> {
-        let shape = |error: serde_json::Error| InvalidMatrix::Shape(error.to_string());
-        let value: Value = serde_json::from_str(text).map_err(shape)?;
-        let hash = digest(&SHA256, canonical(&value).as_bytes());
-        let File { roles, aliases, matrix } = serde_json::from_value(value).map_err(shape)?;
-        if let Some(unknown) =
-            matrix.keys().chain(aliases.values()).find(|role| !roles.contains(role))
-        {
-            return Err(InvalidMatrix::UnknownRole(unknown.clone()));
-        }
-        let known = matrix
-            .values()
-            .flatten()
-            .flat_map(|(resource, actions)| {
-                actions.iter().map(move |action| format!("{resource}:{action}"))
-            })
-            .collect();
-        let hash = hex::encode(&hash.as_ref()[..8]);
-        Ok(Self { roles, aliases, grants: matrix, known, hash })
-    }
-
-    /// First 16 hex digits of SHA-256 over the canonical form of the file.
+    /// First 16 hex digits of SHA-256 over the canonical form of the file (RFC 8785).
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
     }
 
-    /// Whether any role holds this permission: the vocabulary.
+    /// What the file calls its version; not what decides: that is the hash.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The file as it was read.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its roles, in the file's order.
+    pub fn roles(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.roles.iter().map(|role| &**role)
+    }
+
+    /// Its resources, sorted.
+    #[must_use]
+    pub fn resources(&self) -> Vec<&str> {
+        let mut resources: Vec<&str> = self.holders.keys().map(|resource| &**resource).collect();
+        resources.sort_unstable();
+        resources
+    }
+
+    /// How many days the file wants role decisions kept.
+    #[must_use]
+    pub fn retention_days(&self) -> Option<u32> {
+        self.retention_days
+    }
+
+    /// The role that a name or an alias means.
+    #[must_use]
+    pub fn role(&self, name: &str) -> Option<&str> {
+        self.names.get(name).map(|&role| &*self.roles[usize::from(role)])
+    }
+
+    /// Whether any role holds this permission (as text): the vocabulary.
     #[must_use]
     pub fn knows(&self, permission: &str) -> bool {
-        self.known.contains(permission)
+        let parts = permission.split_once(':');
+        parts.is_some_and(|(resource, action)| self.holders(resource, action).is_some())
     }
 
     /// The first role, in the file's order, by which one of `roles` may do it.
@@ -90,19 +91,49 @@ impl Matrix {
         roles: impl IntoIterator<Item = &'r str>,
         resource: &str,
         action: &str,
-    ) -> Option<&str> {
-        let grants = |role: &&str| {
-            let actions = self.grants.get(*role).and_then(|resources| resources.get(resource));
-            actions.is_some_and(|actions| actions.contains(action))
-        };
-        let order = |role: &&str| self.roles.iter().position(|known| known == role);
-        let named = roles.into_iter().filter_map(|role| self.role(role));
-        named.filter(grants).min_by_key(order)
+    ) -> Option<&Arc<str>> {
+        let holders = self.holders(resource, action)?;
+        let named = roles.into_iter().filter_map(|name| self.names.get(name));
+        let first = named.filter(|role| holders.binary_search(role).is_ok()).min()?;
+        Some(&self.roles[usize::from(*first)])
     }
 
-    /// The role that a name or an alias means.
-    fn role(&self, name: &str) -> Option<&str> {
-        let name = self.aliases.get(name).map_or(name, String::as_str);
-        self.roles.iter().map(String::as_str).find(|role| *role == name)
+    /// Why somebody with these roles may do it, or why not.
+    ///
+    /// # Errors
+    /// The reason against it.
+    pub fn decide<'r>(
+        &self,
+        roles: impl IntoIterator<Item = &'r str>,
+        resource: &str,
+        action: &str,
+    ) -> Result<Reason, Reason> {
+        let mut roles = roles.into_iter().peekable();
+        if roles.peek().is_none() {
+            return Err(Reason::NoCredentials);
+        }
+        let role = self.granting(roles, resource, action);
+        role.map(|role| Reason::Role(Arc::clone(role))).ok_or(Reason::InsufficientPermissions)
+    }
+
+    /// All that these roles hold together, sorted.
+    #[must_use]
+    pub fn permissions<'r>(&self, roles: impl IntoIterator<Item = &'r str>) -> Permissions {
+        let roles: Vec<u16> =
+            roles.into_iter().filter_map(|name| self.names.get(name).copied()).collect();
+        let mut held = Vec::new();
+        for (resource, actions) in &self.holders {
+            for (action, holders) in actions {
+                if roles.iter().any(|role| holders.binary_search(role).is_ok()) {
+                    held.extend(format!("{resource}:{action}").parse::<Permission>());
+                }
+            }
+        }
+        held.sort_unstable();
+        Permissions::from_sorted(held)
+    }
+
+    fn holders(&self, resource: &str, action: &str) -> Option<&Vec<u16>> {
+        self.holders.get(resource)?.get(action)
     }
 }

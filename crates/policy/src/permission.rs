@@ -48,17 +48,22 @@ impl FromStr for Permission {
 
     /// A subset of the scope tokens of RFC 6749 section 3.3.
     fn from_str(text: &str) -> Result<Self, InvalidPermission> {
-        let word = |word: &str| {
-            !word.is_empty()
-                && word.bytes().all(|c| c.is_ascii_alphanumeric() || b"_-.".contains(&c))
-        };
         match text.split_once(':') {
-            Some((resource, action)) if text.len() <= LONGEST && word(resource) && word(action) => {
+            Some((resource, action))
+                if text.len() <= LONGEST && is_word(resource) && is_word(action) =>
+            {
                 Ok(Self(text.into()))
             }
             _ => Err(InvalidPermission),
         }
     }
+}
+
+/// Whether this may be a resource, an action or a role.
+pub(crate) fn is_word(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() < LONGEST
+        && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"_-.".contains(&c))
 }
 
 impl fmt::Display for Permission {
@@ -87,7 +92,7 @@ impl<'de> Deserialize<'de> for Permission {
 }
 
 /// A set of permissions in the order they were given, each once.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Permissions(Vec<Permission>);
 
@@ -96,6 +101,12 @@ impl Permissions {
     #[must_use]
     pub fn holds(&self, permission: &str) -> bool {
         self.0.iter().any(|held| &*held.0 == permission)
+    }
+
+    /// Of permissions that are sorted, and so each there once.
+    pub(crate) fn from_sorted(mut sorted: Vec<Permission>) -> Self {
+        sorted.dedup();
+        Self(sorted)
     }
 
     /// The permissions in their order.

@@ -13,7 +13,11 @@ use countersign_ground::ids::EventId;
 use countersign_ground::keyring::KeyRing;
 use countersign_ground::record::{Event, Record};
 
+use crate::doors::tls::Tls;
 use crate::features::activity::Activity;
+use crate::features::keys::RingChange;
+use crate::features::quotas::Quotas;
+use crate::features::rbac::Rbac;
 use crate::law::Law;
 use crate::metrics::Metrics;
 
@@ -35,6 +39,12 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// When credentials and agents were last seen.
     pub activity: Activity,
+    /// HTTPS, where it is served.
+    pub tls: Option<Arc<Tls>>,
+    /// How many tokens limited clients were issued this month.
+    pub quotas: Quotas,
+    /// Where the role matrix comes from.
+    pub rbac: Rbac,
     /// What it was configured with.
     pub config: Config,
     /// Time.
@@ -72,6 +82,19 @@ impl App {
     #[must_use]
     pub fn event(&self, action: &'static str, now: Time) -> Event {
         Event::new(EventId::new(now, &self.entropy), now, action)
+    }
+
+    /// What a change of the key ring needs; the record calls it `action`.
+    #[must_use]
+    pub fn ring_change(&self, action: &'static str) -> RingChange {
+        let at = self.clock.now();
+        RingChange {
+            ring: Arc::clone(&self.keys),
+            db: self.db.clone(),
+            event: self.event(action, at),
+            ttl: self.config.token_ttl,
+            at,
+        }
     }
 
     /// Asks the database for a sign of life; gives how long there has been none.

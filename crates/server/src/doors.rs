@@ -9,3 +9,6 @@ pub mod metrics;
 pub mod openapi;
 pub mod routes;
 pub mod serve;
+pub mod settings;
+pub mod tls;
+pub mod whoami;

@@ -8,3 +8,7 @@ pub mod credentials;
 pub mod keys;
 pub mod oauth;
 pub mod operators;
+pub mod quarantine;
+pub mod quotas;
+pub mod rbac;
+pub mod tenants;

@@ -10,26 +10,33 @@ pub mod permit;
 pub mod token;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use arc_swap::{ArcSwap, Guard};
 use countersign_ground::clock::{Clock, Time};
 use countersign_ground::entropy::Entropy;
 use countersign_ground::ids::{AgentId, CredentialId, EventId};
 use countersign_ground::keyring::KeyRing;
+use countersign_ground::limits::Windows;
 use countersign_ground::record::{Event, Record};
 use countersign_ground::secret::SecretDigest;
 use countersign_policy::Matrix;
 
 use crate::metrics::Metrics;
 
-use directory::{AgentFacts, Directory};
+use directory::{AgentFacts, Directory, Thumbprint};
 use token::Tokens;
 
 /// What decides.
 pub struct Law {
     /// Who exists.
     pub directory: Arc<Directory>,
-    /// What roles may do.
-    pub matrix: Matrix,
+    matrix: ArcSwap<Matrix>,
+    /// Raised whenever the matrix changes: what was decided under another one is not remembered.
+    policy: AtomicU64,
+    /// Of agents whose plan limits them.
+    requests: Windows<AgentId>,
     /// Which tokens are good.
     pub tokens: Tokens,
     keys: Arc<KeyRing>,
@@ -58,6 +65,8 @@ pub struct Parts {
     pub entropy: Entropy,
     /// Whose tokens these are.
     pub issuer: Arc<str>,
+    /// What roles may do.
+    pub matrix: Arc<Matrix>,
 }
 
 /// An agent that proved to be itself with a secret.
@@ -66,17 +75,49 @@ pub struct Client {
     pub agent: Arc<AgentFacts>,
     /// The credential that it proved it with.
     pub credential: CredentialId,
+    /// The certificate, if it was by one: what it gets is bound to it.
+    pub certificate: Option<Thumbprint>,
 }
 
 impl Law {
     /// A law over these facts.
     #[must_use]
     pub fn new(parts: Parts, machine_token: Option<&str>) -> Self {
-        let Parts { directory, keys, record, metrics, clock, entropy, issuer } = parts;
+        let Parts { directory, keys, record, metrics, clock, entropy, issuer, matrix } = parts;
         let machine = machine_token.map(|token| keys.digest().digest(token));
         let tokens = Tokens::new(Arc::clone(&keys), Arc::clone(&directory), Arc::clone(&issuer));
-        let matrix = Matrix::built_in();
-        Self { directory, matrix, tokens, keys, machine, record, metrics, clock, entropy, issuer }
+        Self {
+            directory,
+            matrix: ArcSwap::new(matrix),
+            policy: AtomicU64::new(0),
+            requests: Windows::new(Duration::from_secs(60)),
+            tokens,
+            keys,
+            machine,
+            record,
+            metrics,
+            clock,
+            entropy,
+            issuer,
+        }
+    }
+
+    /// What roles may do.
+    #[must_use]
+    pub fn matrix(&self) -> Guard<Arc<Matrix>> {
+        self.matrix.load()
+    }
+
+    /// Puts another matrix in force, for every decision from now on; gives the former.
+    pub fn set_matrix(&self, matrix: Arc<Matrix>) -> Arc<Matrix> {
+        let former = self.matrix.swap(matrix);
+        self.policy.fetch_add(1, Ordering::Release);
+        former
+    }
+
+    /// Forgets what limits need not know any more.
+    pub fn forget(&self, now: Time) {
+        self.requests.forget(now);
     }
 
     /// Checks a client secret. An unknown client and a wrong secret cost the same.
@@ -89,7 +130,14 @@ impl Law {
             return None;
         };
         let credential = agent.credential_matching(&digest, now)?;
-        Some(Client { agent, credential })
+        Some(Client { agent, credential, certificate: None })
+    }
+
+    /// The client that a certificate proves.
+    #[must_use]
+    pub fn client_by_certificate(&self, thumbprint: &Thumbprint, now: Time) -> Option<Client> {
+        let (agent, credential) = self.directory.agent_by_certificate(thumbprint, now)?;
+        Some(Client { agent, credential, certificate: Some(*thumbprint) })
     }
 
     /// Now, by the clock that decisions go by.

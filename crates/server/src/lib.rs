@@ -9,5 +9,6 @@ pub mod metrics;
 pub mod migrations;
 pub mod router;
 mod start;
+mod words;
 
 pub use start::{Environs, Server, StartError, migrate};

@@ -80,6 +80,19 @@ pub struct Metrics {
     pub decision_seconds: Histogram,
     dependency_up: Family<Dependency, Gauge>,
     degraded: Family<Degraded, Gauge>,
+    matrix_loads: Family<Status, Counter>,
+    matrix: Family<MatrixVersion, Gauge>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Status {
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MatrixVersion {
+    version: String,
+    hash: String,
 }
 
 /// 100 µs to 2.5 s; the contract's buckets from 5 ms on.
@@ -102,6 +115,8 @@ impl Default for Metrics {
             decision_seconds: Histogram::new([1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 1e-3]),
             dependency_up: Family::default(),
             degraded: Family::default(),
+            matrix_loads: Family::default(),
+            matrix: Family::default(),
         };
         metrics.register();
         metrics
@@ -170,6 +185,8 @@ impl Metrics {
             "Seconds of a call to the database",
             self.db.queries.clone(),
         );
+        r.register("rbac_policy_loads", "Times a role matrix was read", self.matrix_loads.clone());
+        r.register("rbac_policy_version_info", "The role matrix in force", self.matrix.clone());
         let build = [
             ("version", env!("CARGO_PKG_VERSION")),
             ("revision", option_env!("COUNTERSIGN_REVISION").unwrap_or("unknown")),
@@ -214,6 +231,19 @@ impl Metrics {
     /// Notes that the server does, or no longer does, without something.
     pub fn degraded(&self, reason: &'static str, is_so: bool) {
         self.degraded.get_or_create(&Degraded { reason }).set(i64::from(is_so));
+    }
+
+    /// Counts a reading of the role matrix.
+    pub fn matrix_loaded(&self, usable: bool) {
+        let status = if usable { "success" } else { "failure" };
+        self.matrix_loads.get_or_create(&Status { status }).inc();
+    }
+
+    /// Notes which role matrix is in force.
+    pub fn matrix(&self, matrix: &Matrix) {
+        self.matrix.clear();
+        let (version, hash) = (matrix.version().to_owned(), matrix.hash().to_owned());
+        self.matrix.get_or_create(&MatrixVersion { version, hash }).set(1);
     }
 
     /// OpenMetrics 1.0 text.

@@ -13,4 +13,4 @@ macro_rules! migrations {
     };
 }
 
-migrations!["0001_record", "0002_identity"];
+migrations!["0001_record", "0002_identity", "0003_identity_whole"];

@@ -9,22 +9,40 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::doors::edge::Edge;
 use crate::doors::routes::Routes;
-use crate::doors::{docs, health, metrics, openapi};
+use crate::doors::{docs, health, metrics, openapi, settings, whoami};
 use crate::features::oauth::{INTROSPECT, REVOKE, TOKEN, discovery, introspect, revoke, token};
-use crate::features::{agents, audit, credentials, keys};
+use crate::features::{agents, audit, credentials, keys, operators, quarantine, rbac, tenants};
 
 /// The routes that `/openapi.json` describes.
 pub(crate) fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(agents::http::create, agents::http::list))
         .routes(routes!(agents::http::show, agents::http::update, agents::http::decommission))
+        .routes(routes!(quarantine::http::quarantine))
+        .routes(routes!(quarantine::http::reinstate))
         .routes(routes!(credentials::http::create, credentials::http::list))
         .routes(routes!(credentials::http::rotate))
         .routes(routes!(credentials::http::revoke))
         .routes(routes!(token::issue))
         .routes(routes!(introspect::introspect))
         .routes(routes!(revoke::revoke))
+        .routes(routes!(operators::http::create, operators::http::list))
+        .routes(routes!(operators::http::show, operators::http::update, operators::http::remove))
+        .routes(routes!(operators::http::tokens::create, operators::http::tokens::list))
+        .routes(routes!(operators::http::tokens::revoke))
+        .routes(routes!(tenants::http::create, tenants::http::list))
+        .routes(routes!(tenants::http::show, tenants::http::update))
         .routes(routes!(keys::http::list))
+        .routes(routes!(keys::http::rotate))
+        .routes(routes!(keys::http::reseal))
+        .routes(routes!(keys::http::revoke))
+        .routes(routes!(rbac::http::info))
+        .routes(routes!(rbac::http::matrix, rbac::http::upload))
+        .routes(routes!(rbac::http::reload))
+        .routes(routes!(rbac::http::audit::search))
+        .routes(routes!(rbac::http::audit::cleanup))
+        .routes(routes!(whoami::show))
+        .routes(routes!(settings::show))
         .routes(routes!(audit::http::search))
         .routes(routes!(audit::http::show))
         .routes(routes!(discovery::authorization_server))

@@ -6,22 +6,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use countersign_ground::clock::{Clock, Time};
-use countersign_ground::config::{Config, Environment};
+use countersign_ground::config::Config;
 use countersign_ground::db::{self, Applied, Db};
 use countersign_ground::entropy::Entropy;
-use countersign_ground::keyring::{KeyRing, MasterKey, RingError};
-use countersign_ground::record::Record;
+use countersign_ground::ids::EventId;
+use countersign_ground::keyring::{KeyRing, MasterKey, Masters, RingError, State};
+use countersign_ground::record::{Event, Record};
 use countersign_ground::secret::Secret;
+use countersign_policy::Matrix;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Outage, Parts};
 use crate::doors::serve::serve;
+use crate::doors::tls::{Tls, TlsError};
 use crate::features::activity::Activity;
-use crate::features::operators::{self, BootstrapError, BootstrapToken};
-use crate::features::{agents, credentials, oauth};
+use crate::features::keys::{self, RingChange};
+use crate::features::operators::bootstrap::{self, BootstrapError, BootstrapToken};
+use crate::features::quotas::Quotas;
+use crate::features::rbac::{MatrixError, Rbac, leaves_somebody};
+use crate::features::{agents, credentials, oauth, operators, tenants};
 use crate::law::directory::Directory;
+use crate::law::permit::{Job, Permit};
 use crate::law::{self, Law};
 use crate::metrics::Metrics;
 use crate::migrations::MIGRATIONS;
@@ -63,12 +70,12 @@ pub enum StartError {
     /// The same for the port of the metrics.
     #[error("METRICS_PORT: can't listen on {0}: {1}")]
     ListenMetrics(SocketAddr, std::io::Error),
-    /// Token keys must be given in production, and this version can't take them.
-    #[error(
-        "COUNTERSIGN_ENV: production needs token keys that are given, and this version only \
-         generates them"
-    )]
-    GeneratedKeys,
+    /// HTTPS can't be served.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The role matrix can't be used.
+    #[error("RBAC_POLICY_FILE: {0}")]
+    Matrix(MatrixError),
 }
 
 /// Brings the database up to date.
@@ -98,24 +105,23 @@ impl Server {
     ///
     /// # Errors
     /// Before a port is bound when anything is wrong with the configuration.
-    pub async fn start(config: Config, environs: Environs) -> Result<Self, StartError> {
+    pub async fn start(mut config: Config, environs: Environs) -> Result<Self, StartError> {
         let Environs { clock, entropy } = environs.clone();
-        if config.environment == Environment::Production {
-            return Err(StartError::GeneratedKeys);
-        }
         migrate(&config, &environs).await?;
         let metrics = Arc::new(Metrics::default());
         let db = Db::open(&options(&config), metrics.db.clone()).await?;
-        let master = Arc::new(master_key(&config, &db, &entropy).await?);
-        let keys = Arc::new(KeyRing::open(&db, &master, config.algorithm, &clock, &entropy).await?);
-        let directory = Arc::new(Directory::default());
         let now = clock.now();
-        let bootstrap =
-            operators::start(&db, &config, keys.digest(), &directory, now, &entropy).await?;
-        agents::store::load(&db, &directory).await?;
-        credentials::store::load(&db, &directory, Time::MAX).await?;
-        oauth::store::load(&db, &directory, now).await?;
+        let (rbac, matrix) =
+            Rbac::start(config.matrix_file.clone(), &db, now).await.map_err(StartError::Matrix)?;
+        let keys = open_ring(&mut config, &db, &environs).await?;
+        let bootstrap = bootstrap::start(&db, &config, keys.digest(), now, &entropy).await?;
+        if rbac.file.is_some() {
+            admits_somebody(&db, &matrix, now).await.map_err(StartError::Matrix)?;
+        }
+        let directory = Arc::new(Directory::default());
+        remember(&db, &directory, now).await?;
 
+        let tls = config.tls.clone().map(Tls::open).transpose()?.map(Arc::new);
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|error| StartError::Listen(config.listen, error))?;
@@ -131,7 +137,8 @@ impl Server {
         let metrics_address = metrics_listener.as_ref().and_then(|one| one.local_addr().ok());
 
         let record = Arc::new(Record::new(db.clone(), clock.clone(), entropy.clone()));
-        let issuer = config.issuer.clone().unwrap_or_else(|| format!("http://{address}"));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let issuer = config.issuer.clone().unwrap_or_else(|| format!("{scheme}://{address}"));
         let parts = law::Parts {
             directory,
             keys: Arc::clone(&keys),
@@ -140,7 +147,10 @@ impl Server {
             clock: clock.clone(),
             entropy: entropy.clone(),
             issuer: issuer.into(),
+            matrix: Arc::clone(&matrix),
         };
+        metrics.matrix_loaded(true);
+        metrics.matrix(&matrix);
         let law = Law::new(parts, config.machine_token.as_ref().map(Secret::reveal));
         let app = App::new(Parts {
             db,
@@ -149,6 +159,9 @@ impl Server {
             keys,
             metrics,
             activity: Activity::default(),
+            tls: tls.clone(),
+            quotas: Quotas::default(),
+            rbac,
             config,
             clock,
             entropy,
@@ -157,11 +170,12 @@ impl Server {
         });
         let stop = CancellationToken::new();
         jobs::start(&app, &stop);
-        make_next_key(&app, master);
-        let mut listeners = vec![tokio::spawn(serve(listener, router::edge(&app), stop.clone()))];
+        jobs::make_next_key(&app);
+        let mut listeners =
+            vec![tokio::spawn(serve(listener, router::edge(&app), tls, stop.clone()))];
         if let Some(listener) = metrics_listener {
             let edge = router::metrics_edge(&app);
-            listeners.push(tokio::spawn(serve(listener, edge, stop.clone())));
+            listeners.push(tokio::spawn(serve(listener, edge, None, stop.clone())));
         }
         Ok(Self { app, address, metrics_address, bootstrap, stop, listeners })
     }
@@ -177,6 +191,44 @@ impl Server {
         jobs::finish(&self.app).await;
         self.app.db.close().await;
     }
+}
+
+/// The ring, with the key that was given, or with a first one of its own.
+async fn open_ring(
+    config: &mut Config,
+    db: &Db,
+    environs: &Environs,
+) -> Result<Arc<KeyRing>, StartError> {
+    let Environs { clock, entropy } = environs;
+    let current = master_key(config, db, entropy).await?;
+    let masters = Masters { current, previous: config.master_key_previous.clone() };
+    let ring = Arc::new(KeyRing::open(db, masters, clock, entropy).await?);
+    if let Some(given) = config.token_key.take() {
+        let at = clock.now();
+        let event = Event::new(EventId::new(at, entropy), at, "key.imported");
+        let (ring, db, ttl) = (Arc::clone(&ring), db.clone(), config.token_ttl);
+        let change = RingChange { ring, db, event, ttl, at };
+        keys::import(change, Permit::system(Job::KeyImport), given, entropy.clone()).await?;
+    }
+    ring.ensure(db, config.algorithm, State::Active, clock, entropy).await?;
+    Ok(ring)
+}
+
+/// Refuses a matrix file under which nobody could mend anything.
+async fn admits_somebody(db: &Db, matrix: &Arc<Matrix>, now: Time) -> Result<(), MatrixError> {
+    db.write(Arc::clone(matrix), move |tx, matrix| {
+        Box::pin(async move { leaves_somebody(tx, matrix, now).await })
+    })
+    .await
+}
+
+/// Reads everything into memory that decisions need.
+async fn remember(db: &Db, directory: &Arc<Directory>, now: Time) -> db::Result<()> {
+    tenants::store::load(db, directory).await?;
+    operators::store::load(db, directory).await?;
+    agents::store::load(db, directory).await?;
+    credentials::store::load(db, directory, Time::MAX).await?;
+    oauth::store::load(db, directory, now).await
 }
 
 fn options(config: &Config) -> db::Options {
@@ -204,23 +256,11 @@ async fn master_key(config: &Config, db: &Db, entropy: &Entropy) -> Result<Maste
                 ));
             }
             let made = Secret::generate("", entropy);
-            operators::write_private(&file, made.reveal())
+            bootstrap::write_private(&file, made.reveal())
                 .map_err(|error| failed(error.to_string()))?;
             made.reveal().to_owned()
         }
         Err(error) => return Err(failed(error.to_string())),
     };
     MasterKey::from_hex(&text).ok_or_else(|| failed("not 64 hex digits".into()))
-}
-
-/// The next token key is made beside the work: an RSA key takes a while.
-fn make_next_key(app: &App, master: Arc<MasterKey>) {
-    let app = app.clone();
-    tokio::spawn(async move {
-        let algorithm = app.config.algorithm;
-        let made = app.keys.ensure_next(&app.db, &master, algorithm, &app.clock, &app.entropy);
-        if let Err(error) = made.await {
-            tracing::warn!(%error, "the next token key was not made; a restart tries again");
-        }
-    });
 }

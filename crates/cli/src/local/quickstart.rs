@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use countersign_ground::config::{Config, Sources};
-use countersign_server::features::operators::BootstrapToken;
+use countersign_server::features::operators::bootstrap::BootstrapToken;
 use countersign_server::{Environs, Server, StartError};
 
 use super::signals::Signals;

@@ -1,7 +1,7 @@
 //! `countersign serve` and `countersign migrate`.
 
 use countersign_ground::config::Config;
-use countersign_server::features::operators::BootstrapToken;
+use countersign_server::features::operators::bootstrap::BootstrapToken;
 use countersign_server::{Environs, Server};
 
 use super::signals::Signals;
@@ -60,6 +60,9 @@ fn tell(server: &Server) {
             tracing::info!(file = %file.display(), "the first operator's token is in this file");
         }
         BootstrapToken::Configured => {}
+        BootstrapToken::Ended => tracing::warn!(
+            "BOOTSTRAP_ADMIN_TOKEN was revoked and stays so; unset it, or set a new one"
+        ),
         BootstrapToken::Elsewhere => tracing::info!(
             "the first operator's token was made at an earlier start; \
              set BOOTSTRAP_ADMIN_TOKEN to give it a new one"

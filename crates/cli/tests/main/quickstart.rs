@@ -88,6 +88,7 @@ fn the_whole_job_is_shown_within_five_seconds() {
         8. Every step stands in the record
            curl 'http://127.0.0.1:[port]/api/v1/audit?limit=20' \
                -H "Authorization: Bearer $TOKEN"
+           [time]  operator.bootstrapped success  by system
            [time]  agent.created         success  by operator
            [time]  credential.generated  success  by operator
            [time]  token.issued          success  by agent

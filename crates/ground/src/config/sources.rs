@@ -108,7 +108,7 @@ impl Values {
         }
         for name in &sources.unreadable {
             let base = name.strip_suffix("_FILE").unwrap_or(name);
-            if SETTINGS.iter().any(|setting| setting.name == base) {
+            if SETTINGS.iter().any(|setting| setting.name == base || setting.name == name) {
                 values.faults.push(Fault::new(name, "must be text (UTF-8)"));
             }
         }
@@ -185,8 +185,13 @@ impl Values {
 
     fn warn_of_lookalikes(&mut self, environment: &BTreeMap<&str, &str>) {
         // Read by the command line, not by the server.
-        const CLIENT: [&str; 3] =
-            ["COUNTERSIGN_URL", "COUNTERSIGN_TOKEN", "COUNTERSIGN_CLIENT_SECRET"];
+        const CLIENT: [&str; 5] = [
+            "COUNTERSIGN_URL",
+            "COUNTERSIGN_TOKEN",
+            "COUNTERSIGN_CLIENT_SECRET",
+            "COUNTERSIGN_PROFILE",
+            "COUNTERSIGN_TENANT",
+        ];
         for name in environment.keys() {
             let base = name.strip_suffix("_FILE").unwrap_or(name);
             let known = |name: &str| SETTINGS.iter().any(|setting| setting.name == name);
@@ -229,6 +234,29 @@ impl Values {
             self.faults.push(Fault::new(name, what));
         }
         value
+    }
+
+    /// A value that may be missing, whose reader says what is wrong.
+    pub(super) fn read<T, E: fmt::Display>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let raw = self.raw.get(name)?;
+        match read(&raw.text) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let what = format!("{error} (from the {})", raw.source);
+                self.faults.push(Fault::new(name, what));
+                None
+            }
+        }
+    }
+
+    pub(super) fn fault(&mut self, name: &str, what: impl Into<String>) {
+        if !self.faults.iter().any(|fault| fault.name == name) {
+            self.faults.push(Fault::new(name, what));
+        }
     }
 
     pub(super) fn finish(self) -> (Vec<Effective>, Vec<Fault>, Vec<String>) {
@@ -343,7 +371,7 @@ mod tests {
     fn production_refuses_what_is_unsafe_there() {
         let faults = load(&[("COUNTERSIGN_ENV", "production")]).unwrap_err();
         let names: Vec<&str> = faults.iter().map(|fault| &*fault.name).collect();
-        assert_eq!(names, ["MASTER_KEY", "CORS_ORIGIN", "ISSUER_URL"]);
+        assert_eq!(names, ["JWT_PRIVATE_KEY", "MASTER_KEY", "CORS_ORIGIN", "ISSUER_URL"]);
     }
 
     #[test]

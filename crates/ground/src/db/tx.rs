@@ -60,6 +60,21 @@ impl Tx {
         changed
     }
 
+    /// Runs a change once for each set of parameters, without waiting in between.
+    ///
+    /// # Errors
+    /// As [`Tx::query`].
+    pub async fn execute_each(&mut self, sql: &'static str, each: &[Vec<Value>]) -> Result<()> {
+        let changed = match &mut self.engine {
+            Engine::Sqlite(connection) => each
+                .iter()
+                .try_for_each(|params| sqlite::execute(connection, sql, params).map(drop)),
+            Engine::Postgres(session) => session.execute_each(sql, each).await,
+        };
+        self.note(&changed);
+        changed
+    }
+
     /// Puts an event into the record together with the change.
     pub fn record(&mut self, leaf: Leaf) {
         self.leaves.push(leaf);

@@ -39,6 +39,7 @@ into_value! {
     Option<&str> => |v| Self::Text(v.map(str::to_owned));
     Option<String> => |v| Self::Text(v);
     &[u8] => |v| Self::Bytes(Some(v.to_vec()));
+    Option<&[u8]> => |v| Self::Bytes(v.map(<[u8]>::to_vec));
     &SecretDigest => |v| Self::Bytes(Some(v.as_bytes().to_vec()));
     Option<&SecretDigest> => |v| Self::Bytes(v.map(|digest| digest.as_bytes().to_vec()));
     &SealedSecret => |v| Self::Bytes(Some(v.as_bytes().to_vec()));

@@ -16,6 +16,37 @@ pub struct MasterKey {
     id: String,
 }
 
+/// The master key, and the one before it, under which rows may still be sealed.
+#[derive(Debug, Clone)]
+pub struct Masters {
+    /// Seals, and opens.
+    pub current: MasterKey,
+    /// Opens what was sealed before.
+    pub previous: Option<MasterKey>,
+}
+
+impl Masters {
+    /// Seals under the current one.
+    #[must_use]
+    pub fn seal(&self, purpose: &str, plain: &[u8], entropy: &Entropy) -> SealedSecret {
+        self.current.seal(purpose, plain, entropy)
+    }
+
+    /// Opens what either sealed for that place.
+    ///
+    /// # Errors
+    /// When neither did, or it is not what was sealed.
+    pub fn open(
+        &self,
+        purpose: &str,
+        sealed_by: &str,
+        sealed: &SealedSecret,
+    ) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
+        let previous = self.previous.as_ref().filter(|previous| previous.id() == sealed_by);
+        previous.unwrap_or(&self.current).open(purpose, sealed_by, sealed)
+    }
+}
+
 /// What was sealed does not open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unsealable {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -54,6 +55,11 @@ pub struct Found {
 pub struct Cursor {
     time: i64,
     position: i64,
+}
+
+impl Cursor {
+    /// Before everything.
+    pub(super) const OLDEST: Self = Self { time: i64::MIN, position: i64::MIN };
 }
 
 impl fmt::Display for Cursor {
@@ -141,6 +147,42 @@ fn member(name: &str, value: &str) -> String {
 
 /// An event's id holds its time, so its neighbours of the same millisecond are all there is to
 /// look at.
+/// Deletes the events of an action among the next few from `from` to `before`, oldest first; gives
+/// how many, and where to go on.
+pub(super) async fn forget(
+    db: &Db,
+    tenant: Arc<str>,
+    action: &'static str,
+    (from, before): (Cursor, Time),
+) -> db::Result<(i64, Option<Cursor>)> {
+    const PIECE: i64 = 5_000;
+    let span = params![from.time, from.position, before, PIECE - 1];
+    let last = db
+        .query_opt(
+            "SELECT time, position FROM audit_events
+              WHERE (time, position) > ($1, $2) AND time < $3
+              ORDER BY time, position LIMIT 1 OFFSET $4",
+            span,
+        )
+        .await?;
+    let next =
+        last.map(|mut row| Ok::<_, db::Error>(Cursor { time: row.take()?, position: row.take()? }));
+    let next = next.transpose()?;
+    let until = next.unwrap_or(Cursor { time: before.0 - 1, position: i64::MAX });
+    let deleted = db.write(tenant, move |tx, tenant| {
+        Box::pin(async move {
+            tx.execute(
+                "DELETE FROM audit_events
+                  WHERE (time, position) > ($1, $2) AND (time, position) <= ($3, $4)
+                    AND tenant = $5 AND action = $6",
+                params![from.time, from.position, until.time, until.position, &**tenant, action],
+            )
+            .await
+        })
+    });
+    Ok((i64::try_from(deleted.await?).unwrap_or(i64::MAX), next))
+}
+
 pub(super) async fn find(db: &Db, tenant: &str, id: EventId) -> db::Result<Option<String>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]

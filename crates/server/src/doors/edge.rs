@@ -20,9 +20,19 @@ use super::extract::Arrival;
 use super::routes::{Route, Routes};
 use crate::app::App;
 use crate::features::oauth;
+use crate::law::directory::Thumbprint;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;
+
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Of the certificate that it has proved to own.
+    pub certificate: Option<Thumbprint>,
+}
 
 /// The router and what stands around it; clones share them.
 #[derive(Clone)]
@@ -44,7 +54,7 @@ impl Edge {
     }
 
     /// Gives the request an id, answers whatever happens, and counts it.
-    pub async fn answer(mut self, mut request: Request, peer: SocketAddr) -> Response {
+    pub async fn answer(mut self, mut request: Request, peer: Peer) -> Response {
         let watch = Stopwatch::start();
         let Self { app, router, routes } = &mut self;
         let (id, id_header) = request_id(app, request.headers());
@@ -138,7 +148,9 @@ fn allow_origin(headers: &mut HeaderMap, allowed: &str, preflight: bool) {
     if preflight {
         let methods = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
-        let names = HeaderValue::from_static("authorization, content-type, if-match, x-request-id");
+        let names = HeaderValue::from_static(
+            "authorization, content-type, if-match, x-request-id, x-tenant",
+        );
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     }

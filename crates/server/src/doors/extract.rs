@@ -1,6 +1,6 @@
 //! What a handler takes from a request; what can't be taken is refused as a [`Problem`].
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -13,13 +13,18 @@ use countersign_ground::ids::ParseIdError;
 use countersign_ground::problem::{Code, Problem};
 use countersign_ground::record::Origin;
 use futures_util::future::poll_immediate;
+use http::Extensions;
 use http::header::{self, HeaderMap};
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use super::fields::Fields;
+use utoipa::IntoParams;
+
+use super::edge::Peer;
+use super::fields::{self, Fields};
 use crate::app::App;
-use crate::law::caller::Caller;
+use crate::law::caller::{Caller, Who};
+use crate::law::directory::Thumbprint;
 
 /// The largest body that is read.
 pub const MAX_BODY: usize = 1 << 20;
@@ -34,7 +39,13 @@ pub struct Arrival {
     /// `X-Request-ID`, given or made.
     pub request_id: Arc<str>,
     /// The other end of the connection.
-    pub peer: SocketAddr,
+    pub peer: Peer,
+}
+
+/// The client certificate of a request's connection.
+#[must_use]
+pub fn certificate(extensions: &Extensions) -> Option<&Thumbprint> {
+    extensions.get::<Arrival>()?.peer.certificate.as_ref()
 }
 
 impl FromRequestParts<App> for Caller {
@@ -42,7 +53,11 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let origin = origin(parts, app);
-        app.law.caller(&parts.headers, origin).await
+        let caller = app.law.caller(&parts.headers, certificate(&parts.extensions), origin).await?;
+        if let Who::Operator(_, token) = &caller.who {
+            app.activity.operator_seen(&token.id, app.clock.now());
+        }
+        Ok(caller)
     }
 }
 
@@ -50,7 +65,7 @@ impl FromRequestParts<App> for Caller {
 #[must_use]
 pub fn origin(parts: &Parts, app: &App) -> Origin {
     let arrival = parts.extensions.get::<Arrival>();
-    let peer = arrival.map(|arrival| arrival.peer.ip());
+    let peer = arrival.map(|arrival| arrival.peer.address.ip());
     let trusted = |ip: &IpAddr| app.config.trusted_proxies.iter().any(|net| net.contains(ip));
     let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     Origin {
@@ -126,6 +141,63 @@ fn id<T: FromStr<Err = ParseIdError>>(name: &str, text: &str) -> Result<T, Probl
     text.parse().map_err(|error: ParseIdError| Problem::fields([(name, error.to_string())]))
 }
 
+/// One name of the path, as it was typed.
+pub struct Name(pub String);
+
+impl FromRequestParts<App> for Name {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let (name, text) = path(parts, app).await?.into_iter().next().unwrap_or_default();
+        if text.len() > LONGEST_NAME || text.contains(char::is_control) {
+            let what = format!("must have at most {LONGEST_NAME} characters, none of them control");
+            return Err(Problem::fields([(name, what)]));
+        }
+        Ok(Self(text))
+    }
+}
+
+const LONGEST_NAME: usize = 256;
+
+/// Which page of a listing that has no other parameters.
+#[derive(Debug, Clone, Copy, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Page {
+    /// From 1.
+    #[param(value_type = Option<i64>)]
+    pub page: i64,
+    /// At most 100; 20 when absent.
+    #[param(value_type = Option<i64>)]
+    pub limit: i64,
+}
+
+impl Page {
+    /// Reads both from a query that may hold more.
+    pub fn take(query: &mut Fields) -> Self {
+        Self {
+            page: query.optional("page", fields::query_integer(1, 1_000_000)).unwrap_or(1),
+            limit: query.optional("limit", fields::query_integer(1, 100)).unwrap_or(20),
+        }
+    }
+
+    /// How many come before it.
+    #[must_use]
+    pub fn offset(self) -> i64 {
+        (self.page - 1).saturating_mul(self.limit)
+    }
+}
+
+impl FromRequestParts<App> for Page {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Query(mut query) = Query::from_request_parts(parts, app).await?;
+        let page = Self::take(&mut query);
+        query.finish()?;
+        Ok(page)
+    }
+}
+
 /// The parameters of the query.
 pub struct Query(pub Fields);
 
@@ -134,6 +206,21 @@ impl FromRequestParts<App> for Query {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
         Ok(Self(Fields::from_query(parts.uri.query().unwrap_or_default())))
+    }
+}
+
+/// The tags of `If-Match` (RFC 9110 section 13.1.1), any of which must match; `None` when there is
+/// no condition. `*` matches whatever there is. Our tags hold no comma.
+pub struct IfMatch(pub Option<Vec<String>>);
+
+impl FromRequestParts<App> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let lines = parts.headers.get_all(header::IF_MATCH).iter();
+        let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
+        let tags = lines.iter().flat_map(|line| line.split(',')).map(|tag| tag.trim().to_owned());
+        Ok(Self((!lines.is_empty() && lines != ["*"]).then(|| tags.collect())))
     }
 }
 
@@ -172,21 +259,59 @@ pub fn content_type(headers: &HeaderMap) -> Option<&str> {
     Some(value.split(';').next().unwrap_or_default().trim())
 }
 
+/// A JSON body that may be large: read only once it is known that the caller may send it.
+pub struct LargeText(Body);
+
+impl FromRequest<App> for LargeText {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
+        match content_type(request.headers()) {
+            Some(kind) if kind.eq_ignore_ascii_case("application/json") => {
+                Ok(Self(request.into_body()))
+            }
+            _ => {
+                let detail = "the body must be `Content-Type: application/json`";
+                Err(Problem::new(Code::UnsupportedMediaType, detail))
+            }
+        }
+    }
+}
+
+impl LargeText {
+    /// The text.
+    ///
+    /// # Errors
+    /// 413 when it is too large, 400 when it does not arrive or is not UTF-8.
+    pub async fn read(self) -> Result<String, Problem> {
+        let body = read_up_to(self.0, LARGE_BODY, LARGE_BODY_TIME).await?;
+        let not_utf8 = |_| Problem::new(Code::Validation, "the body is not UTF-8");
+        String::from_utf8(body.into()).map_err(not_utf8)
+    }
+}
+
+const LARGE_BODY: usize = 256 << 20;
+const LARGE_BODY_TIME: Duration = Duration::from_secs(120);
+
 /// The whole body, within bounds of size and time.
 ///
 /// # Errors
 /// 413 when it is too large, 400 when it does not arrive.
 pub async fn read(body: Body) -> Result<Bytes, Problem> {
-    let mut collecting = pin!(Limited::new(body, MAX_BODY).collect());
+    read_up_to(body, MAX_BODY, BODY_TIME).await
+}
+
+async fn read_up_to(body: Body, most: usize, patience: Duration) -> Result<Bytes, Problem> {
+    let mut collecting = pin!(Limited::new(body, most).collect());
     // Most bodies came with their heads, and need no timer.
     let collected = match poll_immediate(collecting.as_mut()).await {
         Some(collected) => Ok(collected),
-        None => Box::pin(tokio::time::timeout(BODY_TIME, collecting)).await,
+        None => Box::pin(tokio::time::timeout(patience, collecting)).await,
     };
     match collected {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let detail = format!("the body is larger than {MAX_BODY} bytes");
+            let detail = format!("the body is larger than {most} bytes");
             Err(Problem::new(Code::PayloadTooLarge, detail))
         }
         Ok(Err(_)) => Err(Problem::new(Code::Validation, "the body was cut short")),

@@ -152,6 +152,14 @@ pub fn time(value: Value) -> Result<Time, String> {
     text(value)?.parse().map_err(|_| wanted.to_owned())
 }
 
+/// Reads a flag.
+///
+/// # Errors
+/// When it is something else.
+pub fn flag(value: Value) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| "must be `true` or `false`".into())
+}
+
 /// Reads an integer of a body.
 pub fn integer(least: i64, most: i64) -> impl FnOnce(Value) -> Result<i64, String> {
     move |value| within(value.as_i64(), least, most)
@@ -183,6 +191,35 @@ pub fn list<T>(
     }
 }
 
+/// Reads an address: a dot-string of at most 64 octets and a domain of at most 255 (RFC 5321
+/// sections 4.1.2 and 4.5.3.1).
+///
+/// # Errors
+/// When it is something else.
+pub fn email(value: Value) -> Result<String, String> {
+    let text = text(value)?;
+    let atom = |atom: &str| {
+        !atom.is_empty()
+            && atom
+                .bytes()
+                .all(|c| c.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&c))
+    };
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let valid = text.rsplit_once('@').is_some_and(|(local, domain)| {
+        text.len() <= 254
+            && local.len() <= 64
+            && local.split('.').all(atom)
+            && domain.len() <= 255
+            && domain.split('.').all(label)
+    });
+    if valid { Ok(text) } else { Err("must be an address such as `name@agents.example`".into()) }
+}
+
 /// An object's members as they stand, duplicates included.
 struct Members(Vec<(String, Value)>);
 
@@ -203,5 +240,23 @@ impl<'de> Deserialize<'de> for Members {
             }
         }
         deserializer.deserialize_map(Object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for right in ["a@b", "a.b+c@d-e.example", &format!("{}@b", "a".repeat(64))] {
+            assert!(email(right.into()).is_ok(), "{right}");
+        }
+        let (long, wide) = ("a".repeat(65) + "@b", format!("a@{}", "b.".repeat(127) + "bb"));
+        for wrong in
+            ["", "@", "a@", "@b", "a b@c", "a..b@c", ".a@b", "a@-b", "a@b.", "ä@b", &long, &wide]
+        {
+            assert!(email(wrong.into()).is_err(), "{wrong}");
+        }
     }
 }

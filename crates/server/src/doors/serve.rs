@@ -1,6 +1,8 @@
 //! The listener: connections in, requests to the edge, and a stop that finishes what has begun.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -10,11 +12,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::edge::Edge;
+use super::edge::{Edge, Peer};
+use super::tls::Tls;
+use crate::law::directory::Thumbprint;
 
 /// How long a client may take to send a request's head.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -23,8 +28,13 @@ const DRAIN_TIME: Duration = Duration::from_secs(30);
 /// Out of file descriptors: wait for some to come back, and say so.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `stop`, then finishes what has begun.
-pub async fn serve(listener: TcpListener, edge: Edge, stop: CancellationToken) {
+/// Serves until `stop`, then finishes what has begun; over TLS where that is given.
+pub async fn serve(
+    listener: TcpListener,
+    edge: Edge,
+    tls: Option<Arc<Tls>>,
+    stop: CancellationToken,
+) {
     // HTTP/1.1 alone: telling it from HTTP/2 by the first bytes would wait for them without an end.
     let mut server = Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
@@ -46,20 +56,48 @@ pub async fn serve(listener: TcpListener, edge: Edge, stop: CancellationToken) {
         };
         // Only delays answers when it fails.
         let _ = stream.set_nodelay(true);
-        let edge = edge.clone();
-        let service = service_fn(move |request: Request<Incoming>| {
-            edge.clone().answer(request.map(Body::new), peer).map(Ok::<_, Infallible>)
-        });
-        let connection = server.serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
+        let connection = Connection { edge: edge.clone(), server: server.clone(), peer };
+        let (watcher, tls) = (graceful.watcher(), tls.clone());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended");
+            let ended = match tls {
+                None => connection.carry(stream, None, watcher).await,
+                Some(tls) => match tls.accept(stream).await {
+                    Ok((stream, certificate)) => {
+                        connection.carry(stream, certificate, watcher).await
+                    }
+                    Err(error) => Err(error.into()),
+                },
+            };
+            if let Err(error) = ended {
+                tracing::debug!(error, "connection ended");
             }
         });
     }
     drop(listener);
     if tokio::time::timeout(DRAIN_TIME, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not end in time and were cut off");
+    }
+}
+
+/// One connection, from its first byte to its last.
+struct Connection {
+    edge: Edge,
+    server: Builder,
+    peer: SocketAddr,
+}
+
+impl Connection {
+    async fn carry(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        certificate: Option<Thumbprint>,
+        watcher: Watcher,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let peer = Peer { address: self.peer, certificate };
+        let service = service_fn(move |request: Request<Incoming>| {
+            self.edge.clone().answer(request.map(Body::new), peer).map(Ok::<_, Infallible>)
+        });
+        let connection = self.server.serve_connection(TokioIo::new(stream), service);
+        Ok(watcher.watch(connection).await?)
     }
 }

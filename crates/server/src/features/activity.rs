@@ -1,5 +1,6 @@
-//! When credentials were last used and agents last seen: small hot writes, gathered in memory and
-//! written once a second in key order. A crash loses at most that second of them.
+//! What was used: credentials, operators' tokens, signing keys, and how many tokens each client was
+//! issued. Small hot writes, gathered in memory and written once a second in key order. A crash loses
+//! at most that second of them.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -7,51 +8,92 @@ use std::sync::{Mutex, PoisonError};
 
 use countersign_ground::clock::Time;
 use countersign_ground::db::{self, Db};
-use countersign_ground::ids::{AgentId, CredentialId};
+use countersign_ground::ids::{AgentId, CredentialId, OperatorTokenId};
+use countersign_ground::keyring;
 
-use super::agents;
 use super::credentials::{self, store::Use};
+use super::{agents, operators, quotas};
 
 /// Uses that were not written yet.
 #[derive(Default)]
-pub struct Activity(Mutex<BTreeMap<(AgentId, CredentialId), Seen>>);
+pub struct Activity {
+    tokens: Mutex<BTreeMap<(AgentId, CredentialId, i64), Seen>>,
+    operators: Mutex<BTreeMap<OperatorTokenId, Time>>,
+}
 
-type Seen = (Time, Option<IpAddr>);
+struct Seen {
+    at: Time,
+    from: Option<IpAddr>,
+    /// When the last of the tokens expires.
+    until: Time,
+    issued: i64,
+}
 
 impl Activity {
-    /// Notes that an agent used a credential.
-    pub fn note(&self, agent: AgentId, credential: CredentialId, at: Time, from: Option<IpAddr>) {
-        let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        uses.insert((agent, credential), (at, from));
+    /// Notes that an agent got a token, good until `until`, for a credential.
+    pub fn issued(
+        &self,
+        agent: AgentId,
+        credential: CredentialId,
+        (at, until): (Time, Time),
+        from: Option<IpAddr>,
+    ) {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = tokens.entry((agent, credential, at.month()));
+        let seen = seen.or_insert(Seen { at, from, until, issued: 0 });
+        (seen.at, seen.from, seen.until) = (at, from, seen.until.max(until));
+        seen.issued += 1;
     }
 
-    /// Writes what was noted.
+    /// Notes that an operator used a token.
+    pub fn operator_seen(&self, token: &OperatorTokenId, at: Time) {
+        let mut operators = self.operators.lock().unwrap_or_else(PoisonError::into_inner);
+        match operators.get_mut(token) {
+            Some(seen) => *seen = at,
+            None => drop(operators.insert(token.clone(), at)),
+        }
+    }
+
+    /// Writes what was noted, and what keys have signed (key, when, until when a token lives).
     ///
     /// # Errors
-    /// The database's failure; what was noted is then lost, which costs a time of last use.
-    pub async fn flush(&self, db: &Db) -> db::Result<()> {
-        let uses = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        if uses.is_empty() {
-            return Ok(());
+    /// The database's failure; what was noted is then lost, which costs times of last use and
+    /// counts.
+    pub async fn flush(&self, db: &Db, keys: Vec<(String, Time, Time)>) -> db::Result<()> {
+        let tokens = take(&self.tokens);
+        let operators: Vec<_> = take(&self.operators).into_iter().collect();
+        let mut agents: BTreeMap<AgentId, (Time, Time)> = BTreeMap::new();
+        let mut counts: BTreeMap<(AgentId, i64), i64> = BTreeMap::new();
+        let mut uses: Vec<Use> = Vec::with_capacity(tokens.len());
+        for ((agent, id, month), Seen { at, from, until, issued }) in tokens {
+            let seen = agents.entry(agent).or_insert((at, until));
+            *seen = (seen.0.max(at), seen.1.max(until));
+            *counts.entry((agent, month)).or_insert(0) += issued;
+            uses.push(Use { id, at, from: from.map(|ip| ip.to_string()) });
         }
-        let mut seen: BTreeMap<AgentId, Time> = BTreeMap::new();
-        for ((agent, _), (at, _)) in &uses {
-            let latest = seen.entry(*agent).or_insert(*at);
-            *latest = (*latest).max(*at);
-        }
-        let seen: Vec<_> = seen.into_iter().collect();
-        let used: Vec<Use> = uses
-            .into_iter()
-            .map(|((_, id), (at, from))| Use { id, at, from: from.map(|ip| ip.to_string()) })
-            .collect();
+        let agents: Vec<_> = agents.into_iter().map(|(id, (at, to))| (id, at, to)).collect();
+        let counts: Vec<_> = counts.into_iter().map(|((id, month), n)| (id, month, n)).collect();
         // In pieces, so that no change waits long behind them.
-        for part in split(seen) {
+        for part in split(agents) {
             db.write(part, |tx, part| Box::pin(async move { agents::store::seen(tx, part).await }))
                 .await?;
         }
-        for part in split(used) {
+        for part in split(uses) {
             db.write(part, |tx, part| {
                 Box::pin(async move { credentials::store::used(tx, part).await })
+            })
+            .await?;
+        }
+        for part in split(counts) {
+            db.write(part, |tx, part| Box::pin(async move { quotas::store::add(tx, part).await }))
+                .await?;
+        }
+        if !operators.is_empty() || !keys.is_empty() {
+            db.write((operators, keys), |tx, (operators, keys)| {
+                Box::pin(async move {
+                    operators::store::used(tx, operators).await?;
+                    keyring::last_used(tx, keys).await
+                })
             })
             .await?;
         }
@@ -59,14 +101,21 @@ impl Activity {
     }
 }
 
+fn take<T: Default>(noted: &Mutex<T>) -> T {
+    std::mem::take(&mut *noted.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 const PIECE: usize = 100;
 
+/// Pieces, none of them empty.
 fn split<T>(mut items: Vec<T>) -> Vec<Vec<T>> {
-    let mut pieces = Vec::new();
+    let mut pieces = Vec::with_capacity(items.len() / PIECE + 1);
     while items.len() > PIECE {
         let rest = items.split_off(PIECE);
         pieces.push(std::mem::replace(&mut items, rest));
     }
-    pieces.push(items);
+    if !items.is_empty() {
+        pieces.push(items);
+    }
     pieces
 }

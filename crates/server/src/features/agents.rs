@@ -10,54 +10,18 @@ pub mod http;
 pub mod store;
 mod wire;
 
-use std::fmt;
-use std::str::FromStr;
+use std::sync::Arc;
 
 use countersign_ground::clock::Time;
+use countersign_ground::db::Tx;
 use countersign_ground::ids::AgentId;
 use countersign_ground::problem::{Code, Problem};
 use countersign_policy::Permissions;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::law::directory::{AgentFacts, Standing};
-
-/// Declares an enum of words.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident $wanted:literal { $($(#[$of:meta])* $variant:ident $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-        pub enum $name { $($(#[$of])* #[serde(rename = $word)] $variant,)* }
-
-        impl $name {
-            /// The word.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownWord;
-            fn from_str(text: &str) -> Result<Self, UnknownWord> {
-                match text {
-                    $($word => Ok(Self::$variant),)*
-                    _ => Err(UnknownWord($wanted)),
-                }
-            }
-        }
-    };
-}
-
-/// Not one of the words that may stand here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnknownWord(&'static str);
-
-impl fmt::Display for UnknownWord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "must be one of {}", self.0)
-    }
-}
+use crate::law::directory::{AgentFacts, Directory, Standing};
+use crate::words::words;
 
 words! {
     /// What an agent does.
@@ -186,6 +150,9 @@ pub enum AgentError {
     /// It is only read from now on.
     #[error("agent `{0}` is decommissioned and can't be changed any more")]
     Decommissioned(AgentId),
+    /// There is nothing to reinstate.
+    #[error("agent `{0}` is active; only a suspended or quarantined agent is reinstated")]
+    Active(AgentId),
     /// It may not act now.
     #[error("agent `{0}` is suspended; reactivate it first")]
     NotActive(AgentId),
@@ -201,6 +168,7 @@ impl From<AgentError> for Problem {
             AgentError::EmailTaken(_) => Code::AgentExists,
             AgentError::Decommissioned(_) => Code::AgentDecommissioned,
             AgentError::NotActive(_) => Code::AgentNotActive,
+            AgentError::Active(_) => Code::Conflict,
             AgentError::Changed(_) => Code::PreconditionFailed,
         };
         Self::new(code, error.to_string())
@@ -217,8 +185,8 @@ impl Agent {
             tenant: self.tenant.as_str().into(),
             standing: self.status.standing(),
             generation: self.generation,
-            scopes: self.scopes.clone(),
-            allowed_resources: self.allowed_resources.clone(),
+            scopes: Arc::new(self.scopes.clone()),
+            allowed_resources: self.allowed_resources.as_slice().into(),
             revision: self.revision,
             credentials: Vec::new(),
         }
@@ -265,6 +233,12 @@ fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
     }
+}
+
+/// Lets memory follow a change once it has committed.
+pub fn remember_after(tx: &mut Tx, agent: &Agent, directory: &Arc<Directory>) {
+    let (directory, facts) = (Arc::clone(directory), agent.facts());
+    tx.after_commit(move || directory.put_agent(facts));
 }
 
 impl Patch {

@@ -3,14 +3,19 @@
 pub mod http;
 pub mod store;
 
+use std::sync::Arc;
+
 use countersign_ground::clock::Time;
+use countersign_ground::db::{self, Tx};
 use countersign_ground::ids::{AgentId, CredentialId};
 use countersign_ground::problem::{Code, Problem};
 use countersign_ground::secret::SecretDigest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::law::directory::CredentialFacts;
+use crate::law::action::QuarantineAgent;
+use crate::law::directory::{CredentialFacts, Directory, Proof, Thumbprint};
+use crate::law::permit::Permit;
 
 /// Whether a credential is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -30,6 +35,7 @@ pub struct Credential {
     id: CredentialId,
     agent: AgentId,
     digest: Option<SecretDigest>,
+    certificate: Option<Thumbprint>,
     previous: Option<(SecretDigest, Time)>,
     revision: i64,
     created_at: Time,
@@ -50,14 +56,44 @@ impl Credential {
 
     /// What the law needs to know; `None` once there is no secret to know.
     fn facts(&self) -> Option<CredentialFacts> {
+        let proof = match (self.certificate, self.digest) {
+            (Some(thumbprint), _) => Proof::Certificate(thumbprint),
+            (None, Some(digest)) => Proof::Secret { digest, previous: self.previous },
+            (None, None) => return None,
+        };
         Some(CredentialFacts {
             id: self.id,
-            digest: self.digest?,
-            previous: self.previous,
+            proof,
             expires_at: self.expires_at,
             revoked: self.revoked_at.is_some(),
             revision: self.revision,
         })
+    }
+}
+
+/// Ends all live credentials of an agent that is being stopped; gives their ids.
+///
+/// # Errors
+/// The database's failure.
+pub async fn stop(
+    tx: &mut Tx,
+    permit: &Permit<QuarantineAgent>,
+    agent: AgentId,
+    directory: &Arc<Directory>,
+    now: Time,
+) -> db::Result<Vec<CredentialId>> {
+    let revoked = store::revoke_all(tx, permit, agent, now).await?;
+    for credential in &revoked {
+        remember_after(tx, credential, directory);
+    }
+    Ok(revoked.into_iter().map(|credential| credential.id).collect())
+}
+
+/// Lets memory follow a change once it has committed.
+fn remember_after(tx: &mut Tx, credential: &Credential, directory: &Arc<Directory>) {
+    if let Some(facts) = credential.facts() {
+        let (directory, agent) = (Arc::clone(directory), credential.agent);
+        tx.after_commit(move || directory.put_credential(agent, facts));
     }
 }
 
@@ -73,6 +109,12 @@ pub enum CredentialError {
     /// A new secret would be good for nothing.
     #[error("credential `{0}` has expired; create a new one")]
     Expired(CredentialId),
+    /// There is no secret to give it another of.
+    #[error("credential `{0}` is a client certificate: create one for the new certificate")]
+    IsCertificate(CredentialId),
+    /// A certificate proves one agent.
+    #[error("a live credential is bound to this certificate already")]
+    CertificateTaken,
 }
 
 impl From<CredentialError> for Problem {
@@ -80,7 +122,9 @@ impl From<CredentialError> for Problem {
         let code = match &error {
             CredentialError::NotFound(_) => Code::CredentialNotFound,
             CredentialError::Revoked(_) => Code::CredentialRevoked,
-            CredentialError::Expired(_) => Code::Conflict,
+            CredentialError::Expired(_)
+            | CredentialError::IsCertificate(_)
+            | CredentialError::CertificateTaken => Code::Conflict,
         };
         Self::new(code, error.to_string())
     }

@@ -1,4 +1,4 @@
-//! Every action that needs a permission, and which permission it needs.
+//! Every action that needs a permission, which permission it needs, and over what.
 
 /// An action: the type parameter of a [`super::permit::Permit`].
 pub trait Action {
@@ -6,41 +6,76 @@ pub trait Action {
     const RESOURCE: &'static str;
     /// The permission's action.
     const ACTION: &'static str;
+    /// What it reaches.
+    const REACH: Reach;
+}
+
+/// What an action reaches, and so who may be allowed it at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// What belongs to one tenant: whoever holds the permission there.
+    Tenant,
+    /// What all tenants share: whoever holds the permission in the tenant `default`, and those who
+    /// cross tenants.
+    Installation,
+    /// The tenants themselves, and the process: those who cross tenants, by the role `infra`.
+    Everything,
 }
 
 macro_rules! actions {
-    ($($(#[$doc:meta])* $name:ident $resource:literal $action:literal;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $resource:literal $action:literal $reach:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Debug)]
         pub enum $name {}
         impl Action for $name {
             const RESOURCE: &'static str = $resource;
             const ACTION: &'static str = $action;
+            const REACH: Reach = Reach::$reach;
         }
     )*};
 }
 
 actions! {
     /// Register an agent.
-    CreateAgent "agents" "write";
+    CreateAgent "agents" "write" Tenant;
     /// See agents.
-    ReadAgents "agents" "read";
+    ReadAgents "agents" "read" Tenant;
     /// Change or stop an agent.
-    ChangeAgent "agents" "write";
+    ChangeAgent "agents" "write" Tenant;
+    /// Stop an agent and all that it holds.
+    QuarantineAgent "agents" "write" Tenant;
     /// Make a credential.
-    CreateCredential "agents" "write";
+    CreateCredential "agents" "write" Tenant;
     /// See credentials, never their secrets.
-    ReadCredentials "agents" "read";
+    ReadCredentials "agents" "read" Tenant;
     /// Give a credential a new secret.
-    RotateCredential "agents" "write";
+    RotateCredential "agents" "write" Tenant;
     /// End a credential.
-    RevokeCredential "agents" "write";
+    RevokeCredential "agents" "write" Tenant;
     /// Learn what a token says.
-    IntrospectToken "tokens" "read";
+    IntrospectToken "tokens" "read" Tenant;
     /// End a token.
-    RevokeToken "tokens" "write";
+    RevokeToken "tokens" "write" Tenant;
+    /// Make an operator, or a token of one.
+    CreateOperator "operators" "write" Tenant;
+    /// See operators and their tokens, never a secret.
+    ReadOperators "operators" "read" Tenant;
+    /// Change or remove an operator, or end a token of one.
+    ChangeOperator "operators" "write" Tenant;
+    /// See tenants.
+    ReadTenants "tenants" "read" Everything;
+    /// Make or change a tenant.
+    WriteTenants "tenants" "write" Everything;
     /// See the signing keys' states.
-    ReadKeys "keys" "read";
+    ReadKeys "keys" "read" Tenant;
+    /// Move, import, reseal or revoke signing keys.
+    WriteKeys "keys" "write" Installation;
+    /// See the role matrix and decisions by it.
+    ReadMatrix "rbac" "read" Tenant;
+    /// Change the role matrix, or shorten what the record keeps of decisions by it.
+    ReloadMatrix "rbac" "reload" Installation;
+    /// See what the server was configured with.
+    ReadConfig "config" "read" Everything;
     /// Read the record.
-    ReadRecord "audit" "read";
+    ReadRecord "audit" "read" Tenant;
 }

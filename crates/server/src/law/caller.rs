@@ -5,18 +5,21 @@ use std::sync::Arc;
 use countersign_ground::ids::AgentId;
 use countersign_ground::problem::{Code, Problem};
 use countersign_ground::record::{Actor, Origin, Outcome, default_tenant};
-use countersign_policy::{Permissions, Reason};
+use countersign_policy::{Matrix, Permissions, Reason};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::Law;
-use super::directory::{AgentFacts, OperatorFacts};
-use super::token::Verified;
+use super::action::{Action, Reach};
+use super::directory::{AgentFacts, OperatorFacts, OperatorToken, Standing, Thumbprint};
+use super::token::{Confirmation, Verified};
 
 /// Whoever is behind one request.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// Who.
     pub who: Who,
+    /// The tenant that is acted in: the own one, save for those who cross tenants.
+    pub tenant: Arc<str>,
     /// From where.
     pub origin: Origin,
 }
@@ -28,8 +31,8 @@ pub enum Who {
     Anonymous,
     /// An agent with one of our access tokens.
     Agent(Arc<Verified>),
-    /// A person.
-    Operator(Arc<OperatorFacts>),
+    /// A person, and the token that said so.
+    Operator(Arc<OperatorFacts>, Arc<OperatorToken>),
     /// Whoever shares the machine token.
     Machine,
 }
@@ -37,29 +40,60 @@ pub enum Who {
 /// Where the machine token is presented.
 pub const MACHINE_HEADERS: [HeaderName; 2] =
     [HeaderName::from_static("x-machine-token"), HeaderName::from_static("authorization-machine")];
+/// Where those who cross tenants say which one they mean.
+pub const TENANT_HEADER: HeaderName = HeaderName::from_static("x-tenant");
+/// Who crosses tenants.
+const INFRA: &str = "infra";
 
-impl Caller {
-    /// The tenant that the caller sees.
+impl Who {
+    /// The tenant that the caller belongs to.
     #[must_use]
-    pub fn tenant(&self) -> Arc<str> {
-        match &self.who {
-            Who::Agent(token) => Arc::clone(&token.claims.tenant),
-            Who::Operator(operator) => Arc::clone(&operator.tenant),
-            Who::Machine | Who::Anonymous => default_tenant(),
+    pub fn home(&self) -> Arc<str> {
+        match self {
+            Self::Agent(token) => Arc::clone(&token.claims.tenant),
+            Self::Operator(operator, _) => Arc::clone(&operator.tenant),
+            Self::Machine | Self::Anonymous => default_tenant(),
         }
     }
 
     /// The caller as the record names it.
     #[must_use]
     pub fn actor(&self) -> Actor {
-        match &self.who {
-            Who::Agent(token) => Actor { kind: "agent", id: Arc::clone(&token.subject) },
-            Who::Operator(operator) => Actor { kind: "operator", id: Arc::clone(&operator.id) },
-            Who::Machine => Actor { kind: "machine", id: "machine".into() },
-            Who::Anonymous => Actor::anonymous(),
+        match self {
+            Self::Agent(token) => Actor { kind: "agent", id: Arc::clone(&token.subject) },
+            Self::Operator(operator, _) => Actor { kind: "operator", id: operator.id.shared() },
+            Self::Machine => Actor { kind: "machine", id: "machine".into() },
+            Self::Anonymous => Actor::anonymous(),
         }
     }
 
+    /// Whether the caller may act in every tenant, and under which role.
+    fn crosses_tenants(&self, matrix: &Matrix) -> Option<Reason> {
+        let Self::Operator(operator, _) = self else { return None };
+        if operator.roles().any(|role| matrix.role(role) == Some(INFRA)) {
+            return Some(Reason::Role(INFRA.into()));
+        }
+        operator.holds_everything().then_some(Reason::Bootstrap)
+    }
+
+    /// Why the caller holds a permission, or why not.
+    fn holds(&self, matrix: &Matrix, resource: &str, action: &str) -> Result<Reason, Reason> {
+        match self {
+            Self::Anonymous => Err(Reason::NoCredentials),
+            Self::Agent(token) => {
+                let wanted = format!("{resource}:{action}");
+                let held = token.scopes.holds(&wanted);
+                held.then_some(Reason::Scope(wanted)).ok_or(Reason::InsufficientPermissions)
+            }
+            Self::Operator(operator, _) => matrix
+                .decide(operator.roles(), resource, action)
+                .or_else(|why| operator.holds_everything().then_some(Reason::Bootstrap).ok_or(why)),
+            Self::Machine => matrix.decide(["machine"], resource, action),
+        }
+    }
+}
+
+impl Caller {
     /// The agent that is calling, if one is.
     #[must_use]
     pub fn agent(&self) -> Option<AgentId> {
@@ -69,38 +103,44 @@ impl Caller {
         }
     }
 
-    /// Which of `scopes` the caller does not hold, and so can't give away.
-    pub fn lacks<'s>(&self, law: &Law, scopes: &'s Permissions) -> Vec<&'s str> {
-        let holds = |scope: &countersign_policy::Permission| match &self.who {
-            Who::Agent(token) => token.scopes.holds(scope.as_str()),
-            Who::Operator(operator) => {
-                let roles = operator.roles.iter().map(String::as_str);
-                operator.holds_everything
-                    || law.matrix.granting(roles, scope.resource(), scope.action()).is_some()
-            }
-            Who::Machine => {
-                law.matrix.granting(["machine"], scope.resource(), scope.action()).is_some()
-            }
-            Who::Anonymous => false,
-        };
-        scopes.iter().filter(|scope| !holds(scope)).map(|scope| scope.as_str()).collect()
+    /// Up to which level the caller may countersign; whoever is no person, not beyond the first.
+    #[must_use]
+    pub fn level(&self) -> u8 {
+        match &self.who {
+            Who::Operator(operator, _) => operator.level,
+            _ => 1,
+        }
     }
 
-    pub(super) fn reason(&self, law: &Law, resource: &str, action: &str) -> Result<Reason, Reason> {
-        let by_role = |roles: &mut dyn Iterator<Item = &str>| {
-            law.matrix.granting(roles, resource, action).map(|role| Reason::Role(role.to_owned()))
+    /// Whether the caller may act in every tenant.
+    #[must_use]
+    pub fn crosses_tenants(&self, law: &Law) -> bool {
+        self.who.crosses_tenants(&law.matrix()).is_some()
+    }
+
+    /// Which of these permissions the caller does not hold, and so can't give away.
+    pub fn lacks<'s>(&self, law: &Law, permissions: &'s Permissions) -> Vec<&'s str> {
+        let matrix = law.matrix();
+        let lacks = |one: &&countersign_policy::Permission| {
+            self.who.holds(&matrix, one.resource(), one.action()).is_err()
         };
-        let granted = match &self.who {
+        permissions.iter().filter(lacks).map(|one| one.as_str()).collect()
+    }
+
+    pub(super) fn reason<A: Action>(&self, matrix: &Matrix) -> Result<Reason, Reason> {
+        let refused = match self.who {
             Who::Anonymous => return Err(Reason::NoCredentials),
-            Who::Agent(token) => {
-                let wanted = format!("{resource}:{action}");
-                token.scopes.holds(&wanted).then_some(Reason::Scope(wanted))
-            }
-            Who::Operator(operator) => by_role(&mut operator.roles.iter().map(String::as_str))
-                .or(operator.holds_everything.then_some(Reason::Bootstrap)),
-            Who::Machine => by_role(&mut ["machine"].into_iter()),
+            _ => Reason::InsufficientPermissions,
         };
-        granted.ok_or(Reason::InsufficientPermissions)
+        let crosses = || self.who.crosses_tenants(matrix);
+        match A::REACH {
+            Reach::Everything => return crosses().ok_or(refused),
+            Reach::Installation if self.who.home() != default_tenant() && crosses().is_none() => {
+                return Err(refused);
+            }
+            Reach::Installation | Reach::Tenant => {}
+        }
+        self.who.holds(matrix, A::RESOURCE, A::ACTION)
     }
 }
 
@@ -109,29 +149,108 @@ impl Law {
     /// refused and recorded, not ignored.
     ///
     /// # Errors
-    /// 401 for credentials that are not good, or that name two callers.
-    pub async fn caller(&self, headers: &HeaderMap, origin: Origin) -> Result<Caller, Problem> {
-        match self.identify(headers) {
-            Ok(who) => Ok(Caller { who, origin }),
+    /// 401 for credentials that are not good, or that name two callers; 403 and 404 for a tenant
+    /// that the caller may not act in, or that is none; 429 for an agent beyond its plan.
+    pub async fn caller(
+        &self,
+        headers: &HeaderMap,
+        certificate: Option<&Thumbprint>,
+        origin: Origin,
+    ) -> Result<Caller, Problem> {
+        let who = match self.identify(headers, certificate) {
+            Ok(who) => who,
             Err(refusal) => {
                 self.auth_failed(refusal.reason, origin).await?;
-                Err(refusal.problem(&self.issuer))
+                return Err(refusal.problem(&self.issuer));
+            }
+        };
+        if let Who::Agent(token) = &who {
+            self.admit(token.claims.sub, &token.claims.tenant)?;
+        }
+        match self.tenant_of(&who, headers) {
+            Ok(tenant) => Ok(Caller { who, tenant, origin }),
+            Err(problem) => {
+                self.auth_failed("foreign-tenant", origin).await?;
+                Err(problem)
             }
         }
     }
 
-    fn identify(&self, headers: &HeaderMap) -> Result<Who, Refusal> {
-        let bearer = self.bearer(headers)?;
+    /// The 401 for whoever presented nothing.
+    #[must_use]
+    pub fn needs_credentials(&self) -> Problem {
+        Problem::new(Code::Unauthorized, "no credentials were presented")
+            .with("error", "unauthorized")
+            .with("reason", "no-credentials")
+            .header(header::WWW_AUTHENTICATE, challenge(&self.issuer, None, None))
+    }
+
+    /// Counts a request of an agent, unless its plan allows no more this minute.
+    ///
+    /// # Errors
+    /// 429 with the time to wait.
+    pub fn admit(&self, agent: AgentId, tenant: &str) -> Result<(), Problem> {
+        let Some(most) = self.directory.limits(tenant).requests_a_minute else { return Ok(()) };
+        self.requests.take(agent, most, self.clock.now()).map_err(|wait| {
+            Problem::too_many(format!("the plan allows {most} requests a minute"), wait)
+        })
+    }
+
+    /// The tenant that a request acts in.
+    fn tenant_of(&self, who: &Who, headers: &HeaderMap) -> Result<Arc<str>, Problem> {
+        let home = who.home();
+        let mut named = headers.get_all(&TENANT_HEADER).iter();
+        let Some(name) = named.next() else { return Ok(home) };
+        let name = name.to_str().unwrap_or_default();
+        if named.next().is_some() {
+            return Err(Problem::new(Code::Validation, "`X-Tenant` is there more than once"));
+        }
+        if *name == *home || matches!(who, Who::Anonymous) {
+            return Ok(home);
+        }
+        if who.crosses_tenants(&self.matrix()).is_none() {
+            let detail = "only operators with the role `infra` act in another tenant";
+            return Err(Problem::new(Code::Forbidden, detail)
+                .with("error", "forbidden")
+                .with("reason", "foreign-tenant"));
+        }
+        let tenant = self.directory.tenant(name).map(|tenant| Arc::clone(&tenant.id));
+        tenant.ok_or_else(|| Problem::new(Code::TenantNotFound, "`X-Tenant` names no tenant"))
+    }
+
+    fn identify(
+        &self,
+        headers: &HeaderMap,
+        certificate: Option<&Thumbprint>,
+    ) -> Result<Who, Refusal> {
+        let certified = certificate.and_then(|thumbprint| self.certified(thumbprint));
+        let bearer = self.bearer(headers, certificate)?;
         let machine = self.machine(headers)?;
-        match (bearer, machine) {
-            (Some(_), Some(_)) => Err(Refusal::new("two-callers")),
-            (Some(who), None) | (None, Some(who)) => Ok(who),
-            (None, None) => Ok(Who::Anonymous),
+        match (certified, bearer, machine) {
+            (None, None, None) => Ok(Who::Anonymous),
+            (Some(who), None, None) | (None, Some(who), None) | (None, None, Some(who)) => Ok(who),
+            // The same agent twice is one caller, with what its token holds.
+            (Some(one), Some(other), None) if one.actor() == other.actor() => Ok(other),
+            _ => Err(Refusal::new("two-callers")),
         }
     }
 
+    /// Whoever a client certificate proves, with all that the agent holds. One that is bound to
+    /// nobody proves nobody: a fleet's authority signs many.
+    fn certified(&self, thumbprint: &Thumbprint) -> Option<Who> {
+        let (agent, credential) =
+            self.directory.agent_by_certificate(thumbprint, self.clock.now())?;
+        (agent.standing == Standing::Active).then(|| {
+            Who::Agent(Arc::new(Verified::by_certificate(&agent, credential, &self.issuer)))
+        })
+    }
+
     /// `Authorization: Bearer` (RFC 6750 section 2.1): an access token or an operator's.
-    fn bearer(&self, headers: &HeaderMap) -> Result<Option<Who>, Refusal> {
+    fn bearer(
+        &self,
+        headers: &HeaderMap,
+        certificate: Option<&Thumbprint>,
+    ) -> Result<Option<Who>, Refusal> {
         let Some(value) = once(headers, &header::AUTHORIZATION)? else { return Ok(None) };
         // Basic is for clients at the OAuth endpoints, which read it themselves.
         let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
@@ -139,16 +258,25 @@ impl Law {
             return Err(Refusal::new("unsupported-scheme"));
         }
         let token = token.trim_start_matches(' ');
+        let now = self.clock.now();
         if token.starts_with("op_live_") {
             let digest = self.keys.digest().digest(token);
-            let operator = self.directory.operator(&digest);
-            return operator.map(Who::Operator).map(Some).ok_or(Refusal::new("invalid-token"));
+            let (operator, token) = self
+                .directory
+                .operator_by_token(&digest, now)
+                .ok_or(Refusal::new("invalid-token"))?;
+            return Ok(Some(Who::Operator(operator, token)));
         }
-        let now = self.clock.now();
         let token = self.tokens.live(token, now).ok_or(Refusal::new("invalid-token"))?;
         // RFC 9068 section 4: a token for another audience is not for us.
         if !token.claims.aud.contains(&self.issuer) {
             return Err(Refusal::new("wrong-audience"));
+        }
+        // RFC 8705 section 3: a stolen token is of no use without the key of its certificate.
+        if let Some(bound) = &token.claims.cnf
+            && certificate.map(Confirmation::of).as_ref() != Some(bound)
+        {
+            return Err(Refusal::new("other-certificate"));
         }
         Ok(Some(Who::Agent(token)))
     }
@@ -229,6 +357,7 @@ impl Refusal {
             "unsupported-scheme" => "use `Authorization: Bearer <token>`",
             "repeated-header" => "a credential header is there more than once",
             "wrong-audience" => "the token is for another audience",
+            "other-certificate" => "the token is bound to a client certificate: present that one",
             _ => "the token is not valid: it may have expired or been revoked",
         };
         Problem::new(Code::Unauthorized, detail)

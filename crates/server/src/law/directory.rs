@@ -1,133 +1,40 @@
-//! Who exists, in memory: agents, their credentials, operators, revoked tokens.
+//! Who exists, in memory: agents, their credentials, operators, tenants, revoked tokens.
 //!
 //! Nothing that grants authority reads the database on the hot path. Facts come with a revision,
 //! and an older one never replaces a newer: two changes may reach memory in another order than
 //! they were committed in.
 
-use std::collections::HashMap;
+mod facts;
+
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use countersign_ground::clock::Time;
-use countersign_ground::ids::{AgentId, CredentialId};
-use countersign_ground::record::Actor;
+use countersign_ground::ids::{AgentId, CredentialId, OperatorId};
 use countersign_ground::secret::SecretDigest;
 use countersign_policy::Permissions;
 
 use super::token::TokenId;
 
-/// Whether an agent may act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// It may.
-    Active,
-    /// Not at the moment.
-    Suspended,
-    /// Never again.
-    Decommissioned,
-}
-
-/// What decisions need to know of an agent.
-#[derive(Debug, Clone)]
-pub struct AgentFacts {
-    /// Which agent.
-    pub id: AgentId,
-    /// The same as text, so that events can share it.
-    pub name: Arc<str>,
-    /// Whose.
-    pub tenant: Arc<str>,
-    /// Whether it may act.
-    pub standing: Standing,
-    /// Tokens of another generation are dead.
-    pub generation: i64,
-    /// What its tokens may hold.
-    pub scopes: Permissions,
-    /// Audiences that its tokens may be for.
-    pub allowed_resources: Vec<String>,
-    /// Raised by every change.
-    pub revision: i64,
-    /// Its credentials, those that were revoked since this process started among them.
-    pub credentials: Vec<CredentialFacts>,
-}
-
-/// What decisions need to know of a credential.
-#[derive(Debug, Clone)]
-pub struct CredentialFacts {
-    /// Which one.
-    pub id: CredentialId,
-    /// Of its secret.
-    pub digest: SecretDigest,
-    /// Of the secret before, and until when it is good.
-    pub previous: Option<(SecretDigest, Time)>,
-    /// Not from then on.
-    pub expires_at: Option<Time>,
-    /// It has ended.
-    pub revoked: bool,
-    /// Raised by every change.
-    pub revision: i64,
-}
-
-impl CredentialFacts {
-    fn live(&self, now: Time) -> bool {
-        !self.revoked && self.expires_at.is_none_or(|end| now < end)
-    }
-
-    fn matches(&self, digest: &SecretDigest, now: Time) -> bool {
-        let current = self.digest == *digest;
-        let previous = self
-            .previous
-            .as_ref()
-            .is_some_and(|(previous, until)| now < *until && previous == digest);
-        current | previous
-    }
-}
-
-impl AgentFacts {
-    /// The agent as the record names it.
-    #[must_use]
-    pub fn actor(&self) -> Actor {
-        Actor { kind: "agent", id: Arc::clone(&self.name) }
-    }
-
-    /// The live credential with this secret. Looks at all of them, whichever matches.
-    #[must_use]
-    pub fn credential_matching(&self, digest: &SecretDigest, now: Time) -> Option<CredentialId> {
-        let mut found = None;
-        for credential in &self.credentials {
-            if credential.matches(digest, now) && credential.live(now) {
-                found = Some(credential.id);
-            }
-        }
-        found
-    }
-
-    /// Whether a token by this credential may still be good.
-    #[must_use]
-    pub fn has_live_credential(&self, id: CredentialId, now: Time) -> bool {
-        self.credentials.iter().any(|credential| credential.id == id && credential.live(now))
-    }
-}
-
-/// What decisions need to know of an operator.
-#[derive(Debug, Clone)]
-pub struct OperatorFacts {
-    /// Which one.
-    pub id: Arc<str>,
-    /// Whose.
-    pub tenant: Arc<str>,
-    /// Roles of the matrix.
-    pub roles: Vec<String>,
-    /// The first operator, who sets everything up, holds permissions that no role knows, too.
-    pub holds_everything: bool,
-}
+pub use facts::{
+    AgentFacts, CredentialFacts, Limits, OperatorFacts, OperatorToken, Proof, Standing,
+    TenantFacts, Thumbprint,
+};
 
 const SHARDS: usize = 64;
 
 /// The memory.
 pub struct Directory {
     agents: [RwLock<HashMap<AgentId, Arc<AgentFacts>>>; SHARDS],
-    operators: RwLock<HashMap<[u8; 32], Arc<OperatorFacts>>>,
+    /// Whom a client certificate proves.
+    certificates: RwLock<HashMap<Thumbprint, AgentId>>,
+    operators: RwLock<HashMap<OperatorId, Arc<OperatorFacts>>>,
+    operator_tokens: RwLock<HashMap<[u8; 32], Arc<OperatorToken>>>,
+    tenants: RwLock<HashMap<Arc<str>, Arc<TenantFacts>>>,
     revoked: RwLock<HashMap<TokenId, Time>>,
+    /// Sets of scopes, each kept once: a fleet has few different ones.
+    scopes: RwLock<HashSet<Arc<Permissions>>>,
     hasher: RandomState,
 }
 
@@ -135,8 +42,12 @@ impl Default for Directory {
     fn default() -> Self {
         Self {
             agents: std::array::from_fn(|_| RwLock::default()),
+            certificates: RwLock::default(),
             operators: RwLock::default(),
+            operator_tokens: RwLock::default(),
+            tenants: RwLock::default(),
             revoked: RwLock::default(),
+            scopes: RwLock::default(),
             hasher: RandomState::new(),
         }
     }
@@ -150,39 +61,114 @@ impl Directory {
     }
 
     /// Takes over an agent's facts, unless newer ones are there. Its credentials stay.
-    pub fn put_agent(&self, facts: AgentFacts) {
+    pub fn put_agent(&self, mut facts: AgentFacts) {
+        facts.tenant = self.shared_tenant(&facts.tenant);
+        facts.scopes = self.shared_scopes(facts.scopes);
         let mut agents = write(self.shard(&facts.id));
         let known = agents.get(&facts.id);
         if known.is_some_and(|known| known.revision >= facts.revision) {
             return;
         }
-        let credentials = known.map(|known| known.credentials.clone());
-        let credentials = credentials.unwrap_or_else(|| facts.credentials.clone());
-        agents.insert(facts.id, Arc::new(AgentFacts { credentials, ..facts }));
+        if let Some(known) = known {
+            facts.credentials.clone_from(&known.credentials);
+        }
+        agents.insert(facts.id, Arc::new(facts));
     }
 
     /// Takes over a credential's facts, unless newer ones are there.
     pub fn put_credential(&self, agent: AgentId, facts: CredentialFacts) {
         let mut agents = write(self.shard(&agent));
         let Some(known) = agents.get_mut(&agent) else { return };
+        if let Proof::Certificate(thumbprint) = facts.proof {
+            write(&self.certificates).insert(thumbprint, agent);
+        }
         let known = Arc::make_mut(known);
         match known.credentials.iter_mut().find(|credential| credential.id == facts.id) {
             Some(credential) if credential.revision >= facts.revision => {}
             Some(credential) => *credential = facts,
-            None => known.credentials.push(facts),
+            None => {
+                // An agent has one or two: doubling would waste as much again.
+                known.credentials.reserve_exact(1);
+                known.credentials.push(facts);
+            }
         }
     }
 
-    /// The operator with this token.
+    /// The agent and the live credential that a client certificate proves.
     #[must_use]
-    pub fn operator(&self, digest: &SecretDigest) -> Option<Arc<OperatorFacts>> {
-        // A keyed digest: nobody can aim at a bucket, so the map's timing tells nothing.
-        read(&self.operators).get(digest.as_bytes()).cloned()
+    pub fn agent_by_certificate(
+        &self,
+        thumbprint: &Thumbprint,
+        now: Time,
+    ) -> Option<(Arc<AgentFacts>, CredentialId)> {
+        // The lock is let go first: changes take the two in the other order.
+        let agent = *read(&self.certificates).get(thumbprint)?;
+        let agent = self.agent(agent)?;
+        let is_it = |proof: &Proof| matches!(proof, Proof::Certificate(one) if one == thumbprint);
+        let ids = agent.credentials.iter().filter(|one| is_it(&one.proof)).map(|one| one.id);
+        let live = ids.filter_map(|id| agent.live_credential(id, now)).map(|one| one.id).next()?;
+        Some((agent, live))
     }
 
-    /// Takes over an operator's token.
-    pub fn put_operator(&self, digest: &SecretDigest, facts: OperatorFacts) {
-        write(&self.operators).insert(*digest.as_bytes(), Arc::new(facts));
+    /// The operator with this token, if both are good.
+    #[must_use]
+    pub fn operator_by_token(
+        &self,
+        digest: &SecretDigest,
+        now: Time,
+    ) -> Option<(Arc<OperatorFacts>, Arc<OperatorToken>)> {
+        // A keyed digest: nobody can aim at a bucket, so the map's timing tells nothing.
+        let token = read(&self.operator_tokens).get(digest.as_bytes()).cloned()?;
+        let operator = self.operator(&token.operator)?;
+        let live =
+            !token.revoked && token.expires_at.is_none_or(|end| now < end) && !operator.removed;
+        live.then_some((operator, token))
+    }
+
+    /// What is known of an operator, removed though they may be.
+    #[must_use]
+    pub fn operator(&self, id: &OperatorId) -> Option<Arc<OperatorFacts>> {
+        read(&self.operators).get(id).cloned()
+    }
+
+    /// Takes over an operator's facts, unless newer ones are there.
+    pub fn put_operator(&self, facts: OperatorFacts) {
+        let mut operators = write(&self.operators);
+        if operators.get(&facts.id).is_none_or(|known| known.revision < facts.revision) {
+            operators.insert(facts.id.clone(), Arc::new(facts));
+        }
+    }
+
+    /// Takes over an operator's token. One that has ended stays ended.
+    pub fn put_operator_token(&self, digest: &SecretDigest, token: OperatorToken) {
+        let mut tokens = write(&self.operator_tokens);
+        if tokens.get(digest.as_bytes()).is_none_or(|known| !known.revoked) {
+            tokens.insert(*digest.as_bytes(), Arc::new(token));
+        }
+    }
+
+    /// What is known of a tenant.
+    #[must_use]
+    pub fn tenant(&self, id: &str) -> Option<Arc<TenantFacts>> {
+        read(&self.tenants).get(id).cloned()
+    }
+
+    /// Takes over a tenant's facts, unless newer ones are there.
+    pub fn put_tenant(&self, mut facts: TenantFacts) {
+        let mut tenants = write(&self.tenants);
+        if let Some(known) = tenants.get(&facts.id) {
+            if known.revision >= facts.revision {
+                return;
+            }
+            facts.id = Arc::clone(&known.id);
+        }
+        tenants.insert(Arc::clone(&facts.id), Arc::new(facts));
+    }
+
+    /// What the plan of a tenant allows; of one that is not known, whatever it asks for.
+    #[must_use]
+    pub fn limits(&self, tenant: &str) -> Limits {
+        read(&self.tenants).get(tenant).map_or(Limits::default(), |tenant| tenant.limits)
     }
 
     /// Whether a token was revoked by itself.
@@ -206,7 +192,28 @@ impl Directory {
         // Less than SHARDS, so the index is there.
         &self.agents[(self.hasher.hash_one(key) % SHARDS as u64) as usize]
     }
+
+    fn shared_tenant(&self, id: &Arc<str>) -> Arc<str> {
+        self.tenant(id).map_or_else(|| Arc::clone(id), |tenant| Arc::clone(&tenant.id))
+    }
+
+    fn shared_scopes(&self, scopes: Arc<Permissions>) -> Arc<Permissions> {
+        if let Some(known) = read(&self.scopes).get(&scopes) {
+            return Arc::clone(known);
+        }
+        let mut sets = write(&self.scopes);
+        if sets.len() >= MOST_SETS {
+            sets.retain(|set| Arc::strong_count(set) > 1);
+        }
+        if sets.len() < MOST_SETS {
+            sets.insert(Arc::clone(&scopes));
+        }
+        scopes
+    }
 }
+
+/// Beyond so many different sets, each agent keeps its own.
+const MOST_SETS: usize = 10_000;
 
 fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
@@ -219,6 +226,7 @@ fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use countersign_ground::entropy::Entropy;
+    use countersign_ground::ids::OperatorTokenId;
     use countersign_ground::secret::DigestKey;
 
     use super::*;
@@ -230,8 +238,8 @@ mod tests {
             tenant: "default".into(),
             standing,
             generation: 1,
-            scopes: Permissions::default(),
-            allowed_resources: Vec::new(),
+            scopes: Arc::default(),
+            allowed_resources: Arc::default(),
             revision,
             credentials: Vec::new(),
         }
@@ -254,8 +262,7 @@ mod tests {
         let digest = DigestKey::new(1, &[7; 32]).digest("secret");
         let credential = |revision, revoked| CredentialFacts {
             id: CredentialId::new(Time(0), &Entropy::seeded(2)),
-            digest,
-            previous: None,
+            proof: Proof::Secret { digest, previous: None },
             expires_at: None,
             revoked,
             revision,
@@ -266,5 +273,35 @@ mod tests {
         assert_eq!(directory.agent(agent).unwrap().credential_matching(&digest, Time(1)), None);
         directory.put_agent(facts(2, Standing::Active));
         assert_eq!(directory.agent(agent).unwrap().credentials.len(), 1, "credentials stay");
+    }
+
+    #[test]
+    fn a_late_creation_does_not_revive_an_operators_token() {
+        let directory = Directory::default();
+        let (operator, id) = (OperatorId::bootstrap(), OperatorTokenId::bootstrap());
+        let digest = DigestKey::new(1, &[7; 32]).digest("token");
+        let token = |revoked| OperatorToken {
+            id: id.clone(),
+            operator: operator.clone(),
+            expires_at: None,
+            revoked,
+        };
+        let facts = |revision, removed| OperatorFacts {
+            id: operator.clone(),
+            tenant: "default".into(),
+            roles: Vec::new(),
+            level: 1,
+            removed,
+            revision,
+        };
+        directory.put_operator(facts(1, false));
+        directory.put_operator_token(&digest, token(false));
+        assert!(directory.operator_by_token(&digest, Time(1)).is_some());
+        directory.put_operator_token(&digest, token(true));
+        directory.put_operator_token(&digest, token(false));
+        assert!(directory.operator_by_token(&digest, Time(1)).is_none());
+        directory.put_operator(facts(3, true));
+        directory.put_operator(facts(2, false));
+        assert!(directory.operator(&operator).unwrap().removed);
     }
 }

@@ -1,18 +1,19 @@
 //! The permit: proof, as a value, that one action was asked for and allowed.
 
 use std::marker::PhantomData;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use countersign_ground::clock::Stopwatch;
 use countersign_ground::ids::AgentId;
 use countersign_ground::problem::{Code, Problem};
-use countersign_ground::record::{Actor, Event, Origin, Outcome};
+use countersign_ground::record::{Actor, Event, Origin, Outcome, default_tenant};
 use countersign_policy::{Decision, Effect, Question, Reason};
 use http::header;
 use prometheus_client::metrics::counter::Counter;
 
 use super::Law;
-use super::action::Action;
+use super::action::{Action, Reach};
 use super::caller::{Caller, Who, challenge};
 
 /// Leave to do `A`, in one tenant, by one actor, because of one decision. Only the law makes it;
@@ -29,10 +30,22 @@ pub struct Permit<A> {
 impl<A> Permit<A> {
     fn new(caller: &Caller, decision: Arc<str>) -> Self {
         Self {
-            tenant: caller.tenant(),
-            actor: caller.actor(),
+            tenant: Arc::clone(&caller.tenant),
+            actor: caller.who.actor(),
             origin: caller.origin.clone(),
             decision: Some(decision),
+            action: PhantomData,
+        }
+    }
+
+    /// Leave for what the server does by itself.
+    #[must_use]
+    pub fn system(job: Job) -> Self {
+        Self {
+            tenant: default_tenant(),
+            actor: Actor { kind: "system", id: job.name().into() },
+            origin: Origin::default(),
+            decision: None,
             action: PhantomData,
         }
     }
@@ -60,25 +73,58 @@ impl<A> Permit<A> {
     }
 }
 
+/// Everything that the server does by itself and that needs a permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    /// A pair of token keys was configured.
+    KeyImport,
+    /// A token key is due to be followed by the next.
+    KeyRotation,
+    /// The first operator's token was made or configured.
+    Bootstrap,
+    /// The matrix's file has changed.
+    MatrixFile,
+}
+
+impl Job {
+    fn name(self) -> &'static str {
+        match self {
+            Self::KeyImport => "key-import",
+            Self::KeyRotation => "key-rotation",
+            Self::Bootstrap => "bootstrap",
+            Self::MatrixFile => "matrix-file",
+        }
+    }
+}
+
 /// What was decided for one token about all of a resource: the same question under the same policy
 /// has the same answer, so it is asked once. As many entries as there are actions.
 #[derive(Debug, Default)]
-pub(super) struct Decided(RwLock<Vec<(Permission, Arc<str>, Counter)>>);
+pub(super) struct Decided(RwLock<(u64, Vec<Allowed>)>);
+
+/// What was allowed, by which decision, and where it is counted.
+type Allowed = (Permission, Arc<str>, Counter);
 
 type Permission = (&'static str, &'static str);
 
 impl Decided {
-    fn allowed(&self, permission: Permission) -> Option<Arc<str>> {
+    fn allowed(&self, policy: u64, permission: Permission) -> Option<Arc<str>> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let (_, id, count) = known.iter().find(|(known, ..)| *known == permission)?;
+        if known.0 != policy {
+            return None;
+        }
+        let (_, id, count) = known.1.iter().find(|(known, ..)| *known == permission)?;
         count.inc();
         Some(Arc::clone(id))
     }
 
-    fn remember(&self, permission: Permission, id: &Arc<str>, count: Counter) {
+    fn remember(&self, policy: u64, permission: Permission, id: &Arc<str>, count: Counter) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if !known.iter().any(|(known, ..)| *known == permission) {
-            known.push((permission, Arc::clone(id), count));
+        if known.0 != policy {
+            *known = (policy, Vec::new());
+        }
+        if !known.1.iter().any(|(known, ..)| *known == permission) {
+            known.1.push((permission, Arc::clone(id), count));
         }
     }
 }
@@ -101,13 +147,14 @@ impl Law {
         caller: &Caller,
         resource_id: &str,
     ) -> Result<Permit<A>, Problem> {
+        let policy = self.policy.load(Ordering::Acquire);
         if resource_id == "*"
             && let Who::Agent(token) = &caller.who
-            && let Some(id) = token.decided.allowed((A::RESOURCE, A::ACTION))
+            && let Some(id) = token.decided.allowed(policy, (A::RESOURCE, A::ACTION))
         {
             return Ok(Permit::new(caller, id));
         }
-        let reason = caller.reason(self, A::RESOURCE, A::ACTION);
+        let reason = caller.reason::<A>(&self.matrix());
         self.decide(caller, resource_id, reason).await
     }
 
@@ -123,7 +170,7 @@ impl Law {
         let reason = if caller.agent() == Some(agent) {
             Ok(Reason::Own)
         } else {
-            caller.reason(self, A::RESOURCE, A::ACTION)
+            caller.reason::<A>(&self.matrix())
         };
         self.decide(caller, &agent.to_string(), reason).await
     }
@@ -166,16 +213,21 @@ impl Law {
         missing: Missing<'_>,
     ) -> Result<Permit<A>, Problem> {
         let watch = Stopwatch::start();
-        let (actor, tenant) = (caller.actor(), caller.tenant());
+        // Before the matrix: what is remembered under an older number than it was decided by is
+        // only asked once more.
+        let policy = self.policy.load(Ordering::Acquire);
+        let (actor, home, tenant) =
+            (caller.who.actor(), caller.who.home(), Arc::clone(&caller.tenant));
         let question = Question {
             subject_type: actor.kind,
             subject_id: &actor.id,
+            subject_tenant: &home,
             tenant: &tenant,
             resource: A::RESOURCE,
             resource_id,
             action: A::ACTION,
         };
-        let decision = Decision::because(&question, reason, &self.matrix);
+        let decision = Decision::because(&question, reason, &self.matrix());
         let count = self.metrics.decided(A::RESOURCE, A::ACTION, &decision);
         count.inc();
         self.metrics.decision_seconds.observe(watch.elapsed().as_secs_f64());
@@ -184,7 +236,7 @@ impl Law {
             if let Who::Agent(token) = &caller.who
                 && resource_id == "*"
             {
-                token.decided.remember((A::RESOURCE, A::ACTION), &id, count);
+                token.decided.remember(policy, (A::RESOURCE, A::ACTION), &id, count);
             }
             return Ok(Permit::new(caller, id));
         }
@@ -218,6 +270,13 @@ impl Law {
             }
             Who::Agent(_) if !matches!(missing, Missing::Else([])) => {
                 (Code::InsufficientScope, format!("the token lacks `{permission}`"), "forbidden")
+            }
+            _ if A::REACH == Reach::Everything => {
+                (Code::Forbidden, "this is for operators with the role `infra`".into(), "forbidden")
+            }
+            _ if A::REACH == Reach::Installation => {
+                let whose = "in the tenant `default`, or the role `infra`";
+                (Code::Forbidden, format!("this needs `{permission}` {whose}"), "forbidden")
             }
             _ => {
                 (Code::Forbidden, format!("no role that you have may `{permission}`"), "forbidden")

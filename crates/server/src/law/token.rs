@@ -21,7 +21,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::directory::{Directory, Standing};
+use super::directory::{AgentFacts, Directory, Standing, Thumbprint};
 use super::permit::Decided;
 
 /// `jti`: 128 random bits as 32 hex digits.
@@ -94,6 +94,25 @@ pub struct Claims {
     pub cred: CredentialId,
     /// The agent's generation then.
     pub r#gen: i64,
+    /// The client certificate that it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
+}
+
+/// RFC 8705 section 3.1: only who presents this certificate may use the token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// The thumbprint, as base64url.
+    #[serde(rename = "x5t#S256")]
+    pub x5t_s256: Arc<str>,
+}
+
+impl Confirmation {
+    /// Of this certificate.
+    #[must_use]
+    pub fn of(thumbprint: &Thumbprint) -> Self {
+        Self { x5t_s256: URL_SAFE_NO_PAD.encode(thumbprint).into() }
+    }
 }
 
 /// A token that its key has signed, with what need not be parsed again.
@@ -111,6 +130,39 @@ pub struct Verified {
     pub said: OnceLock<Bytes>,
     /// What was decided for its bearer before.
     pub(super) decided: Decided,
+}
+
+impl Verified {
+    /// What a client certificate says: as a token with all that the agent holds would.
+    pub(super) fn by_certificate(
+        agent: &AgentFacts,
+        credential: CredentialId,
+        issuer: &Arc<str>,
+    ) -> Self {
+        let claims = Claims {
+            iss: Arc::clone(issuer),
+            sub: agent.id,
+            client_id: agent.id,
+            aud: vec![Arc::clone(issuer)],
+            scope: String::new(),
+            jti: TokenId([0; 16]),
+            iat: 0,
+            nbf: 0,
+            exp: i64::MAX,
+            tenant: Arc::clone(&agent.tenant),
+            cred: credential,
+            r#gen: agent.generation,
+            cnf: None,
+        };
+        Self {
+            claims,
+            scopes: Permissions::clone(&agent.scopes),
+            kid: String::new(),
+            subject: Arc::clone(&agent.name),
+            said: OnceLock::new(),
+            decided: Decided::default(),
+        }
+    }
 }
 
 /// Verifies tokens, and remembers which it has verified.
@@ -174,7 +226,7 @@ impl Tokens {
             agent.standing == Standing::Active
                 && agent.generation == claims.r#gen
                 && agent.tenant == claims.tenant
-                && agent.has_live_credential(claims.cred, now)
+                && agent.live_credential(claims.cred, now).is_some()
         });
         in_time
             && agent_good

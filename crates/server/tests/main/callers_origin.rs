@@ -80,7 +80,7 @@ async fn a_credential_was_last_used_from_the_clients_address() {
     ];
     let request = app.nobody().request(Method::POST, "/api/v1/token").form(&form);
     Answer::to(request.header("x-forwarded-for", "198.51.100.7")).await.expect(200);
-    app.server.app.activity.flush(&app.server.app.db).await.unwrap();
+    app.server.app.activity.flush(&app.server.app.db, Vec::new()).await.unwrap();
     let path = format!("{AGENTS}/{}/credentials", agent.id);
     let listed = app.operator().get(&path).await.expect(200);
     assert_eq!(listed["data"][0]["lastUsedFrom"], "198.51.100.7");

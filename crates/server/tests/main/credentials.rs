@@ -254,7 +254,7 @@ async fn when_and_from_where_a_credential_was_last_used_is_shown() {
     assert!(unused.get("lastUsedAt").is_none() && unused.get("lastUsedFrom").is_none());
     app.pass(Duration::from_secs(7));
     app.token(&agent).await;
-    app.server.app.activity.flush(&app.server.app.db).await.unwrap();
+    app.server.app.activity.flush(&app.server.app.db, Vec::new()).await.unwrap();
     let used = listed(&app, &agent, &agent.credential).await;
     let seen = (START + Duration::from_secs(7)).to_string();
     assert_eq!((&used["lastUsedAt"], &used["lastUsedFrom"]), (&json!(seen), &json!("127.0.0.1")));
@@ -267,6 +267,6 @@ async fn a_secret_that_is_wrong_is_no_use_of_the_credential() {
     let app = TestApp::start().await;
     let agent = app.agent("screener", &["audit:read"]).await;
     assert!(!works(&app, &agent, &json!(format!("sk_live_{}", "0".repeat(64)))).await);
-    app.server.app.activity.flush(&app.server.app.db).await.unwrap();
+    app.server.app.activity.flush(&app.server.app.db, Vec::new()).await.unwrap();
     assert!(listed(&app, &agent, &agent.credential).await.get("lastUsedAt").is_none());
 }

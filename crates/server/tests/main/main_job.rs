@@ -25,6 +25,7 @@ async fn an_agent_is_registered_gets_a_token_is_allowed_refused_and_stopped() {
     assert_eq!(
         actions,
         [
+            "operator.bootstrapped",
             "agent.created",
             "credential.generated",
             "token.issued",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
 use futures_util::TryFutureExt;
-use futures_util::future::{join, maybe_done, try_join};
+use futures_util::future::{join, maybe_done, try_join, try_join_all};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio_postgres::types::{ToSql, Type};
@@ -150,6 +150,20 @@ impl Session {
     pub(in super::super) async fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64> {
         let params = typed(params);
         self.ask_within(async |client| client.execute_typed(sql, &params).await).await
+    }
+
+    /// The same statement again and again, all on their way at once.
+    pub(in super::super) async fn execute_each(
+        &mut self,
+        sql: &str,
+        each: &[Vec<Value>],
+    ) -> Result<()> {
+        let each: Vec<_> = each.iter().map(|params| typed(params)).collect();
+        self.ask_within(async |client| {
+            try_join_all(each.iter().map(|params| client.execute_typed(sql, params))).await
+        })
+        .await
+        .map(drop)
     }
 
     /// Records events in a transaction of their own.

@@ -6,19 +6,20 @@ use axum::Json as Body;
 use axum::extract::State;
 use countersign_ground::db::Tx;
 use countersign_ground::ids::AgentId;
-use countersign_ground::problem::Problem;
+use countersign_ground::problem::{Code, Problem};
 use countersign_ground::record::Event;
 use countersign_policy::Permissions;
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::wire::{AgentPatch, NewAgent};
-use super::{Agent, Patch, store};
+use super::{Agent, Patch, remember_after, store};
 use crate::app::App;
-use crate::doors::extract::{Id, Json, Query};
+use crate::doors::extract::{Id, IfMatch, Json, Page, Query};
 use crate::doors::fields;
 use crate::doors::openapi::ProblemBody;
+use crate::features::tenants;
 use crate::law::action::{ChangeAgent, CreateAgent, ReadAgents};
 use crate::law::caller::Caller;
 use crate::law::permit::Permit;
@@ -48,10 +49,12 @@ pub async fn create(
     let deployment_env = new.deployment_env.as_str();
     let event = app.event("agent.created", now);
     let directory = Arc::clone(&app.law.directory);
+    let plan_limits = app.law.directory.limits(permit.tenant()).agents.is_some();
     let agent = app
         .db
         .write((permit, new, event, directory), move |tx, (permit, new, event, directory)| {
             Box::pin(async move {
+                within_plan(tx, permit, plan_limits).await?;
                 let agent = store::create(tx, permit, id, new, now).await?;
                 let mut event = event.clone();
                 event.meta("agentType", agent.agent_type.as_str());
@@ -83,8 +86,7 @@ pub struct AgentPage {
 #[utoipa::path(get, path = "/api/v1/agents", tag = "agents",
     params(("owner" = Option<String>, Query), ("agentType" = Option<String>, Query),
         ("deploymentEnv" = Option<String>, Query), ("status" = Option<String>, Query),
-        ("page" = Option<i64>, Query, description = "from 1"),
-        ("limit" = Option<i64>, Query, description = "at most 100; 20 when absent")),
+        Page),
     responses((status = 200, body = AgentPage), (status = 400, body = ProblemBody),
         (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
 pub async fn list(
@@ -98,12 +100,12 @@ pub async fn list(
         agent_type: query.optional("agentType", fields::parsed),
         deployment_env: query.optional("deploymentEnv", fields::parsed),
         status: query.optional("status", fields::parsed),
-        page: query.optional("page", fields::query_integer(1, 1_000_000)).unwrap_or(1),
-        limit: query.optional("limit", fields::query_integer(1, 100)).unwrap_or(20),
     };
+    let page = Page::take(&mut query);
     query.finish()?;
-    let (data, total) = store::list_page(&app.db, &permit, &wanted).await?;
-    Ok(Body(AgentPage { data, page: wanted.page, limit: wanted.limit, total }))
+    let (data, total) =
+        store::list_page(&app.db, &permit, &wanted, page.limit, page.offset()).await?;
+    Ok(Body(AgentPage { data, page: page.page, limit: page.limit, total }))
 }
 
 /// Show an agent. An agent may always see itself.
@@ -137,7 +139,7 @@ pub async fn update(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id<AgentId>,
-    headers: HeaderMap,
+    IfMatch(if_match): IfMatch,
     Json(fields): Json,
 ) -> Answer<([(header::HeaderName, String); 1], Body<Agent>)> {
     let permit = permit_change(&app, &caller, id).await?;
@@ -145,7 +147,7 @@ pub async fn update(
     if let Some(scopes) = &patch.scopes {
         may_grant::<ChangeAgent>(&app, &caller, &id.to_string(), scopes).await?;
     }
-    let agent = change(&app, permit, id, patch, if_match(&headers)).await?;
+    let agent = change(&app, permit, id, patch, if_match).await?;
     Ok(([(header::ETAG, agent.etag())], Body(agent)))
 }
 
@@ -159,10 +161,10 @@ pub async fn decommission(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id<AgentId>,
-    headers: HeaderMap,
+    IfMatch(if_match): IfMatch,
 ) -> Answer<StatusCode> {
     let permit = permit_change(&app, &caller, id).await?;
-    change(&app, permit, id, Patch::decommission(), if_match(&headers)).await?;
+    change(&app, permit, id, Patch::decommission(), if_match).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -215,6 +217,22 @@ async fn change(
         .await
 }
 
+/// Refuses one more agent than the plan allows. Only where memory knows of a limit: the others would
+/// stand in line for nothing.
+async fn within_plan(tx: &mut Tx, permit: &Permit<CreateAgent>, limited: bool) -> Answer<()> {
+    if !limited {
+        return Ok(());
+    }
+    let plan = tenants::store::hold_plan(tx, permit.tenant()).await?;
+    let Some(limit) = plan.limits().agents else { return Ok(()) };
+    if store::count(tx, permit).await? < limit {
+        return Ok(());
+    }
+    let detail = format!("the plan `{}` allows {limit} agents", plan.as_str());
+    let details = serde_json::json!({"limit": limit, "plan": plan.as_str()});
+    Err(Problem::new(Code::PlanLimit, detail).with("details", details))
+}
+
 /// What every change of an agent ends with: its event, and memory that follows the commit.
 fn changed<A>(
     tx: &mut Tx,
@@ -226,15 +244,5 @@ fn changed<A>(
     event.agent = Some(agent.agent_id);
     event.resource = Some(format!("agents/{}", agent.agent_id));
     tx.record(permit.sign(event).leaf());
-    let (directory, facts) = (Arc::clone(directory), agent.facts());
-    tx.after_commit(move || directory.put_agent(facts));
-}
-
-/// The tags of `If-Match` (RFC 9110 section 13.1.1), any of which must match; `None` when there is
-/// no condition. `*` matches whatever there is. Our tags hold no comma.
-fn if_match(headers: &HeaderMap) -> Option<Vec<String>> {
-    let lines = headers.get_all(header::IF_MATCH).iter();
-    let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
-    let tags = lines.iter().flat_map(|line| line.split(',')).map(|tag| tag.trim().to_owned());
-    (!lines.is_empty() && lines != ["*"]).then(|| tags.collect())
+    remember_after(tx, agent, directory);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use countersign_ground::clock::Time;
-use countersign_ground::db::{self, Db, Row, Tx};
+use countersign_ground::db::{self, Db, Row, Tx, Value};
 use countersign_ground::ids::AgentId;
 use countersign_ground::params;
 use countersign_ground::problem::Problem;
@@ -11,7 +11,7 @@ use countersign_policy::Permissions;
 
 use super::wire::NewAgent;
 use super::{Agent, AgentError, AgentType, DeploymentEnv, Patch, Status};
-use crate::law::action::{ChangeAgent, CreateAgent, ReadAgents};
+use crate::law::action::{ChangeAgent, CreateAgent, QuarantineAgent, ReadAgents};
 use crate::law::directory::Directory;
 use crate::law::permit::Permit;
 
@@ -124,6 +124,20 @@ pub async fn create(
     if created == 0 { Err(AgentError::EmailTaken(agent.email).into()) } else { Ok(agent) }
 }
 
+/// How many agents the tenant has that are not decommissioned.
+///
+/// # Errors
+/// The database's failure.
+pub async fn count(tx: &mut Tx, permit: &Permit<CreateAgent>) -> db::Result<i64> {
+    let mut count = tx
+        .query(
+            "SELECT COUNT(*) FROM agents WHERE tenant = $1 AND status <> 'decommissioned'",
+            params![permit.tenant()],
+        )
+        .await?;
+    count.first_mut().map_or(Ok(0), Row::take)
+}
+
 /// One agent of the permit's tenant.
 ///
 /// # Errors
@@ -150,10 +164,6 @@ pub struct Wanted {
     pub deployment_env: Option<DeploymentEnv>,
     /// Whether they may act.
     pub status: Option<Status>,
-    /// From 1.
-    pub page: i64,
-    /// Agents a page.
-    pub limit: i64,
 }
 
 /// One page of the tenant's agents, newest first, and how many there are on all pages.
@@ -164,6 +174,8 @@ pub async fn list_page(
     db: &Db,
     permit: &Permit<ReadAgents>,
     wanted: &Wanted,
+    limit: i64,
+    offset: i64,
 ) -> db::Result<(Vec<Agent>, i64)> {
     const MATCHING: &str = "SELECT COUNT(*) FROM agents WHERE tenant = $1
           AND ($2 IS NULL OR owner = $2) AND ($3 IS NULL OR agent_type = $3)
@@ -178,7 +190,7 @@ pub async fn list_page(
     let mut count = db.query(MATCHING, filter).await?;
     let total = count.first_mut().map_or(Ok(0), Row::take)?;
     let mut page = filter.to_vec();
-    page.extend_from_slice(params![wanted.limit, (wanted.page - 1).saturating_mul(wanted.limit)]);
+    page.extend_from_slice(params![limit, offset]);
     let rows = db
         .query(
             columns!(
@@ -243,6 +255,64 @@ pub async fn change(
     Ok((changed, action))
 }
 
+/// Suspends an agent, whatever its status, and ends its tokens; gives when the last of them expires,
+/// if one is not expired yet.
+///
+/// # Errors
+/// An [`AgentError`], or the database's failure.
+pub async fn quarantine(
+    tx: &mut Tx,
+    permit: &Permit<QuarantineAgent>,
+    id: AgentId,
+    now: Time,
+) -> Result<(Agent, Option<Time>), Problem> {
+    hold(tx, permit.tenant(), id).await?;
+    let row = tx
+        .query_opt(
+            columns!(
+                "UPDATE agents SET status = 'suspended', gen = gen + 1, revision = revision + 1,
+                        updated_at = $3
+                  WHERE tenant = $1 AND id = $2 AND status <> 'decommissioned'
+              RETURNING token_until,",
+                ""
+            ),
+            params![permit.tenant(), &id, now],
+        )
+        .await?;
+    let mut row = row.ok_or(AgentError::Decommissioned(id))?;
+    let until: Option<Time> = row.take()?;
+    Ok((agent(&mut row)?, until.filter(|until| *until > now)))
+}
+
+/// Lets a suspended agent act again.
+///
+/// # Errors
+/// An [`AgentError`], or the database's failure.
+pub async fn reinstate(
+    tx: &mut Tx,
+    permit: &Permit<QuarantineAgent>,
+    id: AgentId,
+    now: Time,
+) -> Result<Agent, Problem> {
+    let row = tx
+        .query_opt(
+            columns!(
+                "UPDATE agents SET status = 'active', revision = revision + 1, updated_at = $3
+                  WHERE tenant = $1 AND id = $2 AND status = 'suspended' RETURNING",
+                ""
+            ),
+            params![permit.tenant(), &id, now],
+        )
+        .await?;
+    match row {
+        Some(mut row) => Ok(agent(&mut row)?),
+        None => {
+            hold(tx, permit.tenant(), id).await?;
+            Err(AgentError::Active(id).into())
+        }
+    }
+}
+
 /// Holds an active agent in place until the transaction ends: a grant must not slip past a stop.
 ///
 /// # Errors
@@ -272,20 +342,22 @@ pub async fn hold(tx: &mut Tx, tenant: &str, id: AgentId) -> Result<Status, Prob
     }
 }
 
-/// Notes when agents were last seen; an older time never replaces a newer.
+/// Notes when agents were last seen, and until when the tokens that they were given live; an older
+/// time never replaces a newer.
 ///
 /// # Errors
 /// The database's failure.
-pub async fn seen(tx: &mut Tx, agents: &[(AgentId, Time)]) -> db::Result<()> {
-    for (id, at) in agents {
-        tx.execute(
-            "UPDATE agents SET last_seen_at = $2
-              WHERE id = $1 AND (last_seen_at IS NULL OR last_seen_at < $2)",
-            params![id, *at],
-        )
-        .await?;
-    }
-    Ok(())
+pub async fn seen(tx: &mut Tx, agents: &[(AgentId, Time, Time)]) -> db::Result<()> {
+    let each: Vec<Vec<Value>> =
+        agents.iter().map(|(id, at, until)| params![id, *at, *until].to_vec()).collect();
+    tx.execute_each(
+        "UPDATE agents
+            SET last_seen_at = CASE WHEN last_seen_at > $2 THEN last_seen_at ELSE $2 END,
+                token_until = CASE WHEN token_until > $3 THEN token_until ELSE $3 END
+          WHERE id = $1",
+        &each,
+    )
+    .await
 }
 
 /// Reads every agent into memory, a page at a time.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use axum::Json as Body;
 use axum::extract::State;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_ground::clock::Time;
 use countersign_ground::db::Tx;
 use countersign_ground::ids::{AgentId, CredentialId};
@@ -15,10 +17,10 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::store::{self, NewSecret};
-use super::{Credential, Status};
+use super::store::{self, NewProof, NewSecret};
+use super::{Credential, Status, remember_after};
 use crate::app::App;
-use crate::doors::extract::{Id, Ids, Json, Query};
+use crate::doors::extract::{Id, Ids, Json, Page};
 use crate::doors::fields;
 use crate::doors::openapi::ProblemBody;
 use crate::features::agents;
@@ -26,7 +28,7 @@ use crate::law::action::{
     Action, CreateCredential, ReadCredentials, RevokeCredential, RotateCredential,
 };
 use crate::law::caller::Caller;
-use crate::law::directory::Directory;
+use crate::law::directory::{Directory, Thumbprint};
 use crate::law::permit::Permit;
 
 type Answer<T> = Result<T, Problem>;
@@ -57,6 +59,9 @@ pub struct Shown {
     last_used_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_used_from: Option<String>,
+    /// Of the client certificate that proves it in place of a secret (RFC 8705 section 3.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_thumbprint: Option<String>,
     /// Shown this once: when it is made and when it is rotated.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<String>,
@@ -73,12 +78,16 @@ impl Shown {
             revoked_at: credential.revoked_at,
             last_used_at: credential.last_used_at,
             last_used_from: credential.last_used_from,
+            certificate_thumbprint: credential.certificate.map(|one| URL_SAFE_NO_PAD.encode(one)),
             client_secret: secret.map(|secret| secret.reveal().to_owned()),
         }
     }
 }
 
 /// Make a credential; its secret is shown this once. An agent may make its own.
+///
+/// With `certificateThumbprint` there is no secret: the agent proves to be itself by a client
+/// certificate, at this server and where it asks for tokens (RFC 8705).
 #[utoipa::path(post, path = "/api/v1/agents/{id}/credentials", tag = "credentials",
     params(("id" = String, Path, description = "agentId")),
     request_body(content = NewCredential, description = "may be empty"),
@@ -98,25 +107,40 @@ pub async fn create(
     if expires_at.is_some_and(|end| end <= now) {
         fields.fault("expiresAt", "must be in the future");
     }
+    let thumbprint = fields.optional("certificateThumbprint", thumbprint);
     fields.finish()?;
 
-    let (secret, digested) = new_secret(&app);
+    let (secret, proof) = match thumbprint {
+        Some(thumbprint) => (None, NewProof::Certificate(thumbprint)),
+        None => {
+            let (secret, digested) = new_secret(&app);
+            (Some(secret), NewProof::Secret(digested))
+        }
+    };
     let id = CredentialId::new(now, &app.entropy);
     let event = app.event("credential.generated", now);
-    let input = (permit, digested, event, Arc::clone(&app.law.directory));
+    let input = (permit, proof, event, Arc::clone(&app.law.directory));
     let credential = app
         .db
-        .write(input, move |tx, (permit, secret, event, directory)| {
+        .write(input, move |tx, (permit, proof, event, directory)| {
             Box::pin(async move {
                 agents::store::hold_active(tx, permit.tenant(), agent).await?;
                 let ids = (agent, id);
-                let made = store::create(tx, permit, ids, secret, expires_at, now).await?;
+                let made = store::create(tx, permit, ids, proof, expires_at, now).await?;
                 changed(tx, permit, event.clone(), &made, directory);
                 Ok::<_, Problem>(made)
             })
         })
         .await?;
-    Ok((StatusCode::CREATED, [NO_STORE], Body(Shown::new(credential, now, Some(&secret)))))
+    Ok((StatusCode::CREATED, [NO_STORE], Body(Shown::new(credential, now, secret.as_ref()))))
+}
+
+/// SHA-256 of a certificate as RFC 8705 section 3.1 writes it.
+fn thumbprint(value: serde_json::Value) -> Result<Thumbprint, String> {
+    let bytes = URL_SAFE_NO_PAD.decode(fields::text(value)?).unwrap_or_default();
+    bytes
+        .try_into()
+        .map_err(|_| "must be the SHA-256 of the certificate's DER, as base64url".into())
 }
 
 /// What makes a credential.
@@ -127,6 +151,8 @@ pub struct NewCredential {
     /// RFC 3339; it never expires when absent.
     #[schema(value_type = Option<String>, format = "date-time")]
     expires_at: Option<String>,
+    /// base64url SHA-256 of a client certificate's DER, in place of a secret.
+    certificate_thumbprint: Option<String>,
 }
 
 /// A page of credentials.
@@ -140,30 +166,24 @@ pub struct CredentialPage {
 
 /// List an agent's credentials, newest first, never a secret. An agent may list its own.
 #[utoipa::path(get, path = "/api/v1/agents/{id}/credentials", tag = "credentials",
-    params(("id" = String, Path, description = "agentId"),
-        ("page" = Option<i64>, Query, description = "from 1"),
-        ("limit" = Option<i64>, Query, description = "at most 100; 20 when absent")),
+    params(("id" = String, Path, description = "agentId"), Page),
     responses((status = 200, body = CredentialPage), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
     Id(agent): Id<AgentId>,
-    Query(mut query): Query,
+    page: Page,
 ) -> Answer<Body<CredentialPage>> {
     let permit = app.law.permit_own::<ReadCredentials>(&caller, agent).await?;
-    let page = query.optional("page", fields::query_integer(1, 1_000_000)).unwrap_or(1);
-    let limit = query.optional("limit", fields::query_integer(1, 100)).unwrap_or(20);
-    query.finish()?;
     let known = app.law.directory.agent(agent);
     if known.is_none_or(|known| &*known.tenant != permit.tenant()) {
         return Err(agents::AgentError::NotFound(agent).into());
     }
-    let offset = (page - 1).saturating_mul(limit);
-    let (found, total) = store::list(&app.db, &permit, agent, limit, offset).await?;
+    let (found, total) = store::list(&app.db, &permit, agent, page.limit, page.offset()).await?;
     let now = app.clock.now();
     let data = found.into_iter().map(|credential| Shown::new(credential, now, None)).collect();
-    Ok(Body(CredentialPage { data, page, limit, total }))
+    Ok(Body(CredentialPage { data, page: page.page, limit: page.limit, total }))
 }
 
 /// What rotates a credential.
@@ -249,18 +269,21 @@ pub async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A secret is as good as what its agent holds: an agent that could make one for an agent that holds
-/// more would gain scopes that nobody gave it.
+/// A secret is as good as what its agent holds: whoever could make one for an agent that holds more
+/// would gain scopes that nobody gave. So could a token that was asked for with less than its agent
+/// holds. For an operator what no role knows does not count: it is not theirs to hold.
 async fn no_more_than_own<A: Action>(app: &App, caller: &Caller, agent: AgentId) -> Answer<()> {
     let Some(target) = app.law.directory.agent(agent) else { return Ok(()) };
-    if caller.agent().is_none() || caller.agent() == Some(agent) || target.tenant != caller.tenant()
-    {
+    if target.tenant != caller.tenant {
         return Ok(());
     }
-    let lacking = caller.lacks(&app.law, &target.scopes);
+    let matrix = app.law.matrix();
+    let counts = |scope: &&str| caller.agent().is_some() || matrix.knows(scope);
+    let lacking: Vec<&str> =
+        caller.lacks(&app.law, &target.scopes).into_iter().filter(counts).collect();
     if !lacking.is_empty() {
         let names = lacking.join("`, `");
-        let detail = format!("agent `{agent}` holds what your token does not: `{names}`");
+        let detail = format!("agent `{agent}` holds what you do not: `{names}`");
         app.law.forbid::<A>(caller, &agent.to_string(), detail, &lacking).await?;
     }
     Ok(())
@@ -285,8 +308,5 @@ fn changed<A>(
     event.resource = Some(format!("credentials/{}", credential.id));
     event.meta("credentialId", credential.id.to_string());
     tx.record(permit.sign(event).leaf());
-    if let Some(facts) = credential.facts() {
-        let (directory, agent) = (Arc::clone(directory), credential.agent);
-        tx.after_commit(move || directory.put_credential(agent, facts));
-    }
+    remember_after(tx, credential, directory);
 }

@@ -3,23 +3,25 @@
 use std::sync::Arc;
 
 use countersign_ground::clock::Time;
-use countersign_ground::db::{self, Db, Row, Tx};
+use countersign_ground::db::{self, Db, Row, Tx, Value};
 use countersign_ground::ids::{AgentId, CredentialId};
 use countersign_ground::params;
 use countersign_ground::problem::Problem;
 use countersign_ground::secret::SecretDigest;
 
 use super::{Credential, CredentialError};
-use crate::law::action::{CreateCredential, ReadCredentials, RevokeCredential, RotateCredential};
-use crate::law::directory::Directory;
+use crate::law::action::{
+    CreateCredential, QuarantineAgent, ReadCredentials, RevokeCredential, RotateCredential,
+};
+use crate::law::directory::{Directory, Thumbprint};
 use crate::law::permit::Permit;
 
 macro_rules! columns {
     ($before:literal, $after:literal) => {
         concat!(
             $before,
-            " id, client_id, digest, previous_digest, previous_until, revision, created_at,
-              expires_at, revoked_at, last_used_at, last_used_from ",
+            " id, client_id, digest, certificate, previous_digest, previous_until, revision,
+              created_at, expires_at, revoked_at, last_used_at, last_used_from ",
             $after
         )
     };
@@ -27,11 +29,15 @@ macro_rules! columns {
 
 fn credential(row: &mut Row) -> db::Result<Credential> {
     let (id, agent, digest) = (row.take()?, row.take()?, row.take()?);
+    let certificate: Option<Vec<u8>> = row.take()?;
+    let unreadable = |_| db::Error::Query("credentials.certificate is not readable".into());
+    let certificate = certificate.map(|bytes| bytes.try_into().map_err(unreadable)).transpose()?;
     let previous: (Option<SecretDigest>, Option<Time>) = (row.take()?, row.take()?);
     Ok(Credential {
         id,
         agent,
         digest,
+        certificate,
         previous: previous.0.zip(previous.1),
         revision: row.take()?,
         created_at: row.take()?,
@@ -51,38 +57,45 @@ pub struct NewSecret {
     pub digest_key: i64,
 }
 
+/// What a new credential proves by.
+#[derive(Debug)]
+pub enum NewProof {
+    /// A secret.
+    Secret(NewSecret),
+    /// A client certificate.
+    Certificate(Thumbprint),
+}
+
 /// Makes a credential.
 ///
 /// # Errors
-/// The database's failure.
+/// [`CredentialError::CertificateTaken`], or the database's failure.
 pub async fn create(
     tx: &mut Tx,
     permit: &Permit<CreateCredential>,
     (agent, id): (AgentId, CredentialId),
-    secret: &NewSecret,
+    proof: &NewProof,
     expires_at: Option<Time>,
     now: Time,
 ) -> Result<Credential, Problem> {
+    let (digest, digest_key, certificate) = match proof {
+        NewProof::Secret(secret) => (Some(&secret.digest), secret.digest_key, None),
+        NewProof::Certificate(thumbprint) => (None, 0, Some(thumbprint.as_slice())),
+    };
     let row = tx
         .query_opt(
             columns!(
                 "INSERT INTO credentials
-                    (id, client_id, tenant, digest, digest_key, revision, created_at, expires_at)
-                 VALUES ($1, $2, $3, $4, $5, 1, $6, $7) RETURNING",
+                    (id, client_id, tenant, digest, digest_key, certificate, revision, created_at,
+                     expires_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8) ON CONFLICT DO NOTHING RETURNING",
                 ""
             ),
-            params![
-                &id,
-                &agent,
-                permit.tenant(),
-                &secret.digest,
-                secret.digest_key,
-                now,
-                expires_at
-            ],
+            params![&id, &agent, permit.tenant(), digest, digest_key, certificate, now, expires_at],
         )
         .await?;
-    let mut row = row.ok_or(CredentialError::NotFound(id))?;
+    // Ids are random: only a certificate can be there before.
+    let mut row = row.ok_or(CredentialError::CertificateTaken)?;
     Ok(credential(&mut row)?)
 }
 
@@ -140,7 +153,7 @@ pub async fn rotate(
                     SET previous_digest = CASE WHEN $7 IS NULL THEN NULL ELSE digest END,
                         previous_until = $7, digest = $4, digest_key = $5, revision = revision + 1
                   WHERE tenant = $1 AND client_id = $2 AND id = $3 AND revoked_at IS NULL
-                    AND (expires_at IS NULL OR expires_at > $6)
+                    AND (expires_at IS NULL OR expires_at > $6) AND certificate IS NULL
               RETURNING",
                 ""
             ),
@@ -157,7 +170,7 @@ pub async fn rotate(
         .await?;
     match row {
         Some(mut row) => Ok(credential(&mut row)?),
-        None => Err(why_not(tx, permit.tenant(), agent, id).await?.into()),
+        None => Err(why_not(tx, permit.tenant(), (agent, id), now).await?.into()),
     }
 }
 
@@ -186,28 +199,54 @@ pub async fn revoke(
         .await?;
     match row {
         Some(mut row) => Ok(credential(&mut row)?),
-        None => Err(why_not(tx, permit.tenant(), agent, id).await?.into()),
+        None => Err(why_not(tx, permit.tenant(), (agent, id), now).await?.into()),
     }
+}
+
+/// Ends every live credential of an agent; gives them as they are now.
+///
+/// # Errors
+/// The database's failure.
+pub async fn revoke_all(
+    tx: &mut Tx,
+    permit: &Permit<QuarantineAgent>,
+    agent: AgentId,
+    now: Time,
+) -> db::Result<Vec<Credential>> {
+    let rows = tx
+        .query(
+            columns!(
+                "UPDATE credentials
+                    SET revoked_at = $3, revision = revision + 1,
+                        previous_digest = NULL, previous_until = NULL
+                  WHERE tenant = $1 AND client_id = $2 AND revoked_at IS NULL RETURNING",
+                ""
+            ),
+            params![permit.tenant(), &agent, now],
+        )
+        .await?;
+    rows.into_iter().map(|mut row| credential(&mut row)).collect()
 }
 
 /// Why a conditional change found no row.
 async fn why_not(
     tx: &mut Tx,
     tenant: &str,
-    agent: AgentId,
-    id: CredentialId,
+    (agent, id): (AgentId, CredentialId),
+    now: Time,
 ) -> db::Result<CredentialError> {
     let row = tx
         .query_opt(
-            "SELECT revoked_at FROM credentials WHERE tenant = $1 AND client_id = $2 AND id = $3",
+            "SELECT revoked_at, expires_at FROM credentials WHERE tenant = $1 AND client_id = $2 AND id = $3",
             params![tenant, &agent, &id],
         )
         .await?;
     Ok(match row {
         None => CredentialError::NotFound(id),
-        Some(mut row) => match row.take::<Option<Time>>()? {
-            Some(_) => CredentialError::Revoked(id),
-            None => CredentialError::Expired(id),
+        Some(mut row) => match (row.take::<Option<Time>>()?, row.take::<Option<Time>>()?) {
+            (Some(_), _) => CredentialError::Revoked(id),
+            (None, Some(end)) if end <= now => CredentialError::Expired(id),
+            _ => CredentialError::IsCertificate(id),
         },
     })
 }
@@ -228,15 +267,14 @@ pub struct Use {
 /// # Errors
 /// The database's failure.
 pub async fn used(tx: &mut Tx, uses: &[Use]) -> db::Result<()> {
-    for one in uses {
-        tx.execute(
-            "UPDATE credentials SET last_used_at = $2, last_used_from = $3
-              WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
-            params![&one.id, one.at, one.from.clone()],
-        )
-        .await?;
-    }
-    Ok(())
+    let each: Vec<Vec<Value>> =
+        uses.iter().map(|one| params![&one.id, one.at, one.from.clone()].to_vec()).collect();
+    tx.execute_each(
+        "UPDATE credentials SET last_used_at = $2, last_used_from = $3
+          WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
+        &each,
+    )
+    .await
 }
 
 /// Reads credentials into memory, a page at a time: all that are not revoked, and those that were

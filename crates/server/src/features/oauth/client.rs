@@ -28,7 +28,7 @@ pub async fn authenticate(
 ) -> Result<Option<Client>, OAuthError> {
     let presented = match presented(&request.headers, params) {
         Ok(Some(presented)) => presented,
-        Ok(None) => return Ok(None),
+        Ok(None) => return certified(app, request, params).await,
         Err(OAuthError::InvalidClient { basic }) => return Err(refuse(app, request, basic).await?),
         Err(malformed) => return Err(malformed),
     };
@@ -38,6 +38,22 @@ pub async fn authenticate(
     match app.law.client(id, &presented.secret, now) {
         Some(client) => Ok(Some(client)),
         None => Err(refuse(app, request, presented.basic).await?),
+    }
+}
+
+/// A client that names itself and proves it by its certificate (RFC 8705 section 2).
+async fn certified(
+    app: &App,
+    request: &OAuthRequest,
+    params: &Params<'_>,
+) -> Result<Option<Client>, OAuthError> {
+    let (Some(id), Some(thumbprint)) = (params.get("client_id"), &request.certificate) else {
+        return Ok(None);
+    };
+    let client = app.law.client_by_certificate(thumbprint, app.clock.now());
+    match client.filter(|client| *client.agent.name == *id) {
+        Some(client) => Ok(Some(client)),
+        None => Err(refuse(app, request, false).await?),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use axum::Json as Body;
 use axum::extract::State;
-use countersign_ground::keyring::State as KeyState;
 use http::{HeaderName, HeaderValue, header};
 use serde_json::{Value, json};
 
@@ -56,15 +55,19 @@ pub async fn protected_resource(State(app): State<App>) -> Document {
     responses((status = 200, body = Object)))]
 pub async fn jwks(State(app): State<App>) -> Document {
     let keys = app.keys.token_keys();
-    let published = keys.iter().filter(|ring| ring.state != KeyState::Retired);
-    let jwks: Vec<_> = published.map(|ring| ring.key.jwk()).collect();
+    let jwks: Vec<_> = keys.iter().map(|ring| ring.key.jwk()).collect();
     cached(json!({ "keys": jwks }))
 }
 
 fn metadata(app: &App) -> Value {
     let issuer = &*app.law.issuer;
-    let methods = json!(["client_secret_basic", "client_secret_post"]);
-    json!({
+    let mut methods = vec!["client_secret_basic", "client_secret_post"];
+    let certificates = app.config.tls.as_ref().is_some_and(|tls| tls.client_authorities.is_some());
+    if certificates {
+        // RFC 8705 section 2.1.1.
+        methods.push("tls_client_auth");
+    }
+    let mut document = json!({
         "issuer": issuer,
         "token_endpoint": format!("{issuer}{}", TOKEN[0]),
         "introspection_endpoint": format!("{issuer}{}", INTROSPECT[0]),
@@ -76,5 +79,10 @@ fn metadata(app: &App) -> Value {
         "introspection_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,
         "service_documentation": format!("{issuer}/openapi.json"),
-    })
+    });
+    if certificates {
+        // RFC 8705 section 3.3.
+        document["tls_client_certificate_bound_access_tokens"] = true.into();
+    }
+    document
 }

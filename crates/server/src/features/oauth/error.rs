@@ -73,7 +73,7 @@ impl IntoResponse for OAuthError {
 pub fn from_problem(problem: &Problem) -> Response {
     let error = match problem.code() {
         Code::Internal => "server_error",
-        Code::Unavailable => "temporarily_unavailable",
+        Code::Unavailable | Code::RateLimit => "temporarily_unavailable",
         Code::Unauthorized => "invalid_token",
         Code::InsufficientScope | Code::Forbidden => "insufficient_scope",
         _ => "invalid_request",

@@ -4,13 +4,15 @@ use std::borrow::Cow;
 
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
-use countersign_ground::problem::Code;
+use countersign_ground::problem::{Code, Problem};
 use countersign_ground::record::Origin;
 use http::HeaderMap;
 
 use super::error::OAuthError;
 use crate::app::App;
-use crate::doors::extract::{content_type, origin, read};
+use crate::doors::extract::{certificate, content_type, origin, read};
+use crate::law::caller::Caller;
+use crate::law::directory::Thumbprint;
 
 /// A request at an OAuth endpoint.
 pub struct OAuthRequest {
@@ -18,6 +20,8 @@ pub struct OAuthRequest {
     pub headers: HeaderMap,
     /// Where it came from.
     pub origin: Origin,
+    /// The client certificate of its connection.
+    pub certificate: Option<Thumbprint>,
     body: Bytes,
 }
 
@@ -36,11 +40,20 @@ impl FromRequest<App> for OAuthRequest {
             Code::PayloadTooLarge => OAuthError::Failed(problem),
             _ => OAuthError::InvalidRequest(problem.detail().to_owned()),
         })?;
-        Ok(Self { headers: parts.headers, origin, body })
+        let certificate = certificate(&parts.extensions).copied();
+        Ok(Self { headers: parts.headers, origin, certificate, body })
     }
 }
 
 impl OAuthRequest {
+    /// Whoever asks, when it is not by client authentication.
+    ///
+    /// # Errors
+    /// As [`crate::law::Law::caller`].
+    pub async fn caller(&self, app: &App) -> Result<Caller, Problem> {
+        app.law.caller(&self.headers, self.certificate.as_ref(), self.origin.clone()).await
+    }
+
     /// The body's parameters. One that is given twice is an error (section 3.2), save those of
     /// `repeatable`; one without a value counts as absent; unknown ones are ignored.
     ///

@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::doors::openapi::OAuthErrorBody;
 use crate::law::action::IntrospectToken;
 use crate::law::permit::Permit;
-use crate::law::token::{TokenId, Verified};
+use crate::law::token::{Confirmation, TokenId, Verified};
 
 /// What a token says, if it is good (section 2.2).
 #[derive(Debug, Serialize, ToSchema)]
@@ -46,6 +46,9 @@ struct Says<'t> {
     #[schema(value_type = String)]
     jti: TokenId,
     tenant: &'t str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    cnf: Option<&'t Confirmation>,
 }
 
 /// What names a token.
@@ -114,7 +117,7 @@ async fn by_permission(
     request: &OAuthRequest,
     event: Event,
 ) -> Result<Event, OAuthError> {
-    let caller = app.law.caller(&request.headers, request.origin.clone()).await?;
+    let caller = request.caller(app).await?;
     let permit: Permit<IntrospectToken> = app.law.permit(&caller, "*").await?;
     Ok(permit.sign(event))
 }
@@ -133,6 +136,7 @@ fn says(token: &Verified) -> Bytes {
         iss: &claims.iss,
         jti: claims.jti,
         tenant: &claims.tenant,
+        cnf: claims.cnf.as_ref(),
     };
     // Strings and numbers are always written.
     serde_json::to_vec(&Introspection { active: true, says: Some(says) }).unwrap_or_default().into()

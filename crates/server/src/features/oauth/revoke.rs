@@ -46,7 +46,7 @@ pub async fn revoke(State(app): State<App>, request: OAuthRequest) -> Result<Emp
             Some(client.agent.id)
         }
         None => {
-            let caller = app.law.caller(&request.headers, request.origin.clone()).await?;
+            let caller = request.caller(&app).await?;
             let permit: Permit<RevokeToken> = app.law.permit(&caller, "*").await?;
             event = permit.sign(event);
             None

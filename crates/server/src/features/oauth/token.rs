@@ -19,9 +19,10 @@ use super::error::OAuthError;
 use super::form::{OAuthRequest, Params};
 use crate::app::App;
 use crate::doors::openapi::OAuthErrorBody;
+use crate::features::quotas::{self, Taken};
 use crate::law::Client;
 use crate::law::directory::{AgentFacts, Standing};
-use crate::law::token::{Claims, TokenId};
+use crate::law::token::{Claims, Confirmation, TokenId};
 
 /// An issued token (section 5.1).
 #[derive(Debug, Serialize, ToSchema)]
@@ -65,13 +66,16 @@ const HEADERS: [(HeaderName, HeaderValue); 3] = [
         (status = 401, body = OAuthErrorBody), (status = 403, body = OAuthErrorBody),
         (status = 503, body = OAuthErrorBody)))]
 pub async fn issue(State(app): State<App>, request: OAuthRequest) -> Result<Response, OAuthError> {
-    let Made { claims, scopes, access_token, event, at, from } = make(&app, request).await?;
+    let Made { claims, scopes, access_token, event, at, from, taken } = make(&app, request).await?;
     // The answer leaves only after the event is durable.
     app.record.append(event).await?;
     // What was suspended or revoked meanwhile gets no answer: its token would be dead anyway.
     still_active(&app, &claims, at)?;
-    app.activity.note(claims.sub, claims.cred, at, from);
-    app.metrics.token_issued(&scopes, &app.law.matrix);
+    if let Some(taken) = taken {
+        taken.used();
+    }
+    app.activity.issued(claims.sub, claims.cred, (at, Time::from_seconds(claims.exp)), from);
+    app.metrics.token_issued(&scopes, &app.law.matrix());
 
     let expires_in = app.token_ttl().as_secs();
     let issued = Issued { access_token, token_type: "Bearer", expires_in, scope: claims.scope };
@@ -80,17 +84,19 @@ pub async fn issue(State(app): State<App>, request: OAuthRequest) -> Result<Resp
 }
 
 /// A token that nobody has seen yet.
-struct Made {
+struct Made<'a> {
     claims: Claims,
     scopes: Permissions,
     access_token: String,
     event: Event,
     at: Time,
     from: Option<IpAddr>,
+    /// What its plan allows and is now used up by it.
+    taken: Option<Taken<'a>>,
 }
 
 /// The request has gone when the record is waited for.
-async fn make(app: &App, request: OAuthRequest) -> Result<Made, OAuthError> {
+async fn make(app: &App, request: OAuthRequest) -> Result<Made<'_>, OAuthError> {
     let params = request.params(&["resource"])?;
     let grant_type = params.required("grant_type")?;
     let client = match authenticate(app, &request, &params).await? {
@@ -104,14 +110,33 @@ async fn make(app: &App, request: OAuthRequest) -> Result<Made, OAuthError> {
     let scopes = scopes(&params, &client.agent)?;
     let audience = audience(&params, &client.agent, &app.law.issuer)?;
 
+    app.law.admit(client.agent.id, &client.agent.tenant)?;
+    let taken = take_quota(app, &client.agent).await?;
     let no_key = || Problem::internal("the key ring has no active token key");
     let key = app.keys.signing().ok_or_else(no_key)?;
     let at = app.clock.now();
     let claims = claims(app, &client, &scopes, audience, at);
     let json = serde_json::to_vec(&claims).map_err(Problem::internal)?;
     let access_token = key.key.sign(&json).map_err(Problem::internal)?;
+    key.note_signed(at, Time::from_seconds(claims.exp));
     let event = issued_event(app, &request, &client, &claims, &key, at);
-    Ok(Made { claims, scopes, access_token, event, at, from: request.origin.ip })
+    Ok(Made { claims, scopes, access_token, event, at, from: request.origin.ip, taken })
+}
+
+/// One of the tokens that the client's plan allows this month, where it says how many.
+async fn take_quota<'a>(app: &'a App, agent: &AgentFacts) -> Result<Option<Taken<'a>>, OAuthError> {
+    let Some(most) = app.law.directory.limits(&agent.tenant).tokens_a_month else {
+        return Ok(None);
+    };
+    let now = app.clock.now();
+    if let Some(taken) = app.quotas.take(agent.id, most, now) {
+        return Ok(Some(taken?));
+    }
+    // What is noted and not stored yet counts, too.
+    app.activity.flush(&app.db, app.keys.take_uses()).await?;
+    let stored = quotas::store::count(&app.db, agent.id, now.month()).await?;
+    app.quotas.learn(agent.id, now.month(), stored);
+    app.quotas.take(agent.id, most, now).transpose().map_err(OAuthError::from)
 }
 
 /// Refuses, and records, a client that proved to be itself but may not act.
@@ -142,7 +167,7 @@ fn still_active(app: &App, claims: &Claims, now: Time) -> Result<(), OAuthError>
     let agent = app.law.directory.agent(claims.sub);
     let agent = agent.ok_or(OAuthError::UnauthorizedClient("the agent is gone"))?;
     active(&agent)?;
-    if agent.generation == claims.r#gen && agent.has_live_credential(claims.cred, now) {
+    if agent.generation == claims.r#gen && agent.live_credential(claims.cred, now).is_some() {
         Ok(())
     } else {
         Err(OAuthError::UnauthorizedClient("the agent or its credential was stopped meanwhile"))
@@ -154,7 +179,7 @@ fn scopes(params: &Params<'_>, agent: &AgentFacts) -> Result<Permissions, OAuthE
         return if agent.scopes.is_empty() {
             Err(OAuthError::InvalidScope("the agent holds no scope".into()))
         } else {
-            Ok(agent.scopes.clone())
+            Ok(Permissions::clone(&agent.scopes))
         };
     };
     let malformed = |error: countersign_policy::InvalidPermission| {
@@ -216,6 +241,7 @@ fn claims(
         tenant: Arc::clone(&client.agent.tenant),
         cred: client.credential,
         r#gen: client.agent.generation,
+        cnf: client.certificate.as_ref().map(Confirmation::of),
     }
 }
 

@@ -128,6 +128,7 @@ async fn every_column_is_a_copy_of_the_bodys_member() {
             "credential.revoked",
             "credential.rotated",
             "decision.made",
+            "operator.bootstrapped",
             "token.introspected",
             "token.issued",
             "token.revoked",

@@ -18,16 +18,25 @@ pub struct Client<'a> {
     app: &'a TestApp,
     http: &'a reqwest::Client,
     who: As<'a>,
+    tenant: Option<&'a str>,
 }
 
 impl<'a> Client<'a> {
     pub(super) fn new(app: &'a TestApp, http: &'a reqwest::Client, who: As<'a>) -> Self {
-        Self { app, http, who }
+        Self { app, http, who, tenant: None }
+    }
+
+    /// Who acts in this tenant.
+    pub fn within(self, tenant: &'a str) -> Self {
+        Self { tenant: Some(tenant), ..self }
     }
 
     /// A request to build upon.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, self.app.url(path));
+        let mut request = self.http.request(method, self.app.url(path));
+        if let Some(tenant) = self.tenant {
+            request = request.header("x-tenant", tenant);
+        }
         match self.who {
             As::Nobody => request,
             As::Bearer(token) => request.bearer_auth(token),
@@ -45,6 +54,10 @@ impl<'a> Client<'a> {
 
     pub async fn patch(&self, path: &str, body: Value) -> Answer {
         Answer::to(self.request(Method::PATCH, path).json(&body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        Answer::to(self.request(Method::PUT, path).json(&body)).await
     }
 
     pub async fn delete(&self, path: &str) -> Answer {

@@ -29,6 +29,7 @@ pub struct TestApp {
     pub database: Database,
     client: reqwest::Client,
     settings: Vec<(String, String)>,
+    numbers: std::sync::atomic::AtomicU32,
 }
 
 /// An agent with a credential.
@@ -57,7 +58,7 @@ impl TestApp {
         let environs = Environs { clock: clock.clone(), entropy: Entropy::System };
         let server = Server::start(config, environs).await.expect("the server starts");
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { server, clock, database, client, settings }
+        Self { server, clock, database, client, settings, numbers: Default::default() }
     }
 
     /// Stops the server and starts it again on the same database, under the same issuer, though
@@ -101,6 +102,27 @@ impl TestApp {
         let made = self.operator().post(&path, json!({})).await.expect(201);
         let text = |name: &str| made[name].as_str().unwrap().to_owned();
         TestAgent { id, credential: text("credentialId"), secret: text("clientSecret") }
+    }
+
+    /// Makes a tenant; gives the token of its one administrator.
+    pub async fn tenant(&self, id: &str, plan: &str) -> String {
+        let tenant = json!({"id": id, "displayName": id, "plan": plan});
+        self.operator().post("/api/v1/tenants", tenant).await.expect(201);
+        self.operator_with(id, &["admin"]).await.1
+    }
+
+    /// Makes an operator of a tenant with these roles; gives their id and a token.
+    pub async fn operator_with(&self, tenant: &str, roles: &[&str]) -> (String, String) {
+        let operators = "/api/v1/operators";
+        let number = self.numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let body = json!({
+            "email": format!("o{number}@people.example"), "displayName": "Olga", "roles": roles,
+        });
+        let made = self.operator().within(tenant).post(operators, body).await.expect(201);
+        let id = made["operatorId"].as_str().unwrap().to_owned();
+        let path = format!("{operators}/{id}/tokens");
+        let token = self.operator().within(tenant).post(&path, json!({})).await.expect(201);
+        (id, token["token"].as_str().unwrap().to_owned())
     }
 
     /// Asks for a token with these further parameters.

@@ -1,0 +1,179 @@
+//! `/api/v1/agents/{id}/quarantine` and `/reinstate`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json as Body;
+use axum::extract::State;
+use countersign_ground::clock::{Stopwatch, Time};
+use countersign_ground::ids::{AgentId, ReceiptId};
+use countersign_ground::problem::Problem;
+use countersign_ground::record::Filter;
+use http::header;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{Receipt, Tokens};
+use crate::app::App;
+use crate::doors::extract::{Id, Json};
+use crate::doors::fields;
+use crate::doors::openapi::ProblemBody;
+use crate::features::agents::{self, Agent};
+use crate::features::credentials;
+use crate::law::action::QuarantineAgent;
+use crate::law::caller::Caller;
+use crate::law::permit::Permit;
+
+type Answer<T> = Result<T, Problem>;
+
+/// Why an agent is stopped.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes a body to readers of the API")]
+pub struct Reason {
+    /// For the record; 1 to 512 characters.
+    reason: String,
+}
+
+/// Stop an agent and everything that it holds, at once: credentials, live tokens, and what else was
+/// given to it. An agent never quarantines itself.
+#[utoipa::path(post, path = "/api/v1/agents/{id}/quarantine", tag = "agents",
+    request_body = Reason, params(("id" = String, Path, description = "agentId")),
+    responses((status = 200, body = Receipt), (status = 400, body = ProblemBody),
+        (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
+        (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
+pub async fn quarantine(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<AgentId>,
+    Json(mut fields): Json,
+) -> Answer<Body<Receipt>> {
+    let permit = permit(&app, &caller, id).await?;
+    let reason = fields.required("reason", fields::text_up_to(512));
+    fields.finish()?;
+    // What was noted of its tokens must be stored before it is asked for.
+    app.activity.flush(&app.db, app.keys.take_uses()).await?;
+
+    let now = app.clock.now();
+    let receipt_id = ReceiptId::new(now, &app.entropy);
+    let event = app.event("agent.quarantined", now);
+    let input = (permit, reason.unwrap_or_default(), event, Arc::clone(&app.law.directory));
+    let mut receipt = app
+        .db
+        .write(input, move |tx, (permit, reason, event, directory)| {
+            Box::pin(async move {
+                let (agent, until) = agents::store::quarantine(tx, permit, id, now).await?;
+                agents::remember_after(tx, &agent, directory);
+                let stopped = credentials::stop(tx, permit, id, directory, now).await?;
+                let mut event = event.clone();
+                event.agent = Some(id);
+                event.resource = Some(format!("agents/{id}"));
+                let ids: Vec<String> = stopped.iter().map(ToString::to_string).collect();
+                event.meta("credentials", ids);
+                event.meta("reason", reason.clone());
+                event.meta("receiptId", receipt_id.to_string());
+                if let Some(until) = until {
+                    event.meta("selfContainedUntil", until.to_string());
+                }
+                let event_id = event.id;
+                tx.record(permit.sign(event).leaf());
+                Ok::<_, Problem>(Receipt {
+                    receipt_id,
+                    event_id,
+                    agent_id: id,
+                    reason: reason.clone(),
+                    stopped_at: now,
+                    credentials: stopped,
+                    tokens: Tokens { not_before: now, live: None },
+                    services: [],
+                    ssh_certificates: [],
+                    approvals: [],
+                    webhooks: [],
+                    self_contained_until: until,
+                })
+            })
+        })
+        .await?;
+    // The stop does not wait for the count, and does not fail with it.
+    receipt.tokens.live = live_tokens(&app, &caller.tenant, id, now).await;
+    Ok(Body(receipt))
+}
+
+/// Let a quarantined or suspended agent act again. What was stopped stays stopped: it needs a new
+/// credential.
+#[utoipa::path(post, path = "/api/v1/agents/{id}/reinstate", tag = "agents",
+    request_body(content = Object, description = "may be empty"),
+    params(("id" = String, Path, description = "agentId")),
+    responses((status = 200, body = Agent, headers(("etag" = String))),
+        (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
+        (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
+pub async fn reinstate(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<AgentId>,
+    Json(fields): Json,
+) -> Answer<([(header::HeaderName, String); 1], Body<Agent>)> {
+    let permit = permit(&app, &caller, id).await?;
+    fields.finish()?;
+    let now = app.clock.now();
+    let event = app.event("agent.reinstated", now);
+    let input = (permit, event, Arc::clone(&app.law.directory));
+    let agent = app
+        .db
+        .write(input, move |tx, (permit, event, directory)| {
+            Box::pin(async move {
+                let agent = agents::store::reinstate(tx, permit, id, now).await?;
+                agents::remember_after(tx, &agent, directory);
+                let mut event = event.clone();
+                event.agent = Some(id);
+                event.resource = Some(format!("agents/{id}"));
+                tx.record(permit.sign(event).leaf());
+                Ok::<_, Problem>(agent)
+            })
+        })
+        .await?;
+    Ok(([(header::ETAG, agent.etag())], Body(agent)))
+}
+
+async fn permit(app: &App, caller: &Caller, id: AgentId) -> Answer<Permit<QuarantineAgent>> {
+    if caller.agent() == Some(id) {
+        let detail = "an agent never changes itself".to_owned();
+        app.law.forbid::<QuarantineAgent>(caller, &id.to_string(), detail, &[]).await?;
+    }
+    app.law.permit::<QuarantineAgent>(caller, &id.to_string()).await
+}
+
+/// How many tokens of an agent had been issued, not revoked, and not expired at `now`.
+async fn live_tokens(app: &App, tenant: &str, agent: AgentId, now: Time) -> Option<usize> {
+    const PATIENCE: Duration = Duration::from_millis(500);
+    let watch = Stopwatch::start();
+    let (mut live, mut cursor) = (0, None);
+    while watch.elapsed() < PATIENCE {
+        let filter = Filter {
+            tenant: tenant.to_owned(),
+            agent: Some(agent),
+            action: Some("token.issued".into()),
+            outcome: None,
+            decision: None,
+            request: None,
+            since: Some(now - app.token_ttl()),
+            until: Some(now),
+            limit: 500,
+            cursor,
+        };
+        let found = app.record.search(&filter).await.ok()?;
+        live += found.bodies.iter().filter(|body| is_live(app, body, now)).count();
+        cursor = found.next;
+        if cursor.is_none() {
+            return Some(live);
+        }
+    }
+    None
+}
+
+fn is_live(app: &App, body: &str, now: Time) -> bool {
+    let event: Value = serde_json::from_str(body).unwrap_or_default();
+    let jti = event["metadata"]["jti"].as_str().and_then(|jti| jti.parse().ok());
+    let at: Option<Time> = event["timestamp"].as_str().and_then(|at| at.parse().ok());
+    let unexpired = at.is_some_and(|at| now.seconds() < (at + app.token_ttl()).seconds());
+    unexpired && jti.is_some_and(|jti| !app.law.directory.is_revoked(&jti))
+}
