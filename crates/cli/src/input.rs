@@ -1,11 +1,14 @@
-//! Secrets that are read rather than typed: every process of the machine sees what is typed.
+//! What a person says beside the arguments. Secrets above all: every process of the machine sees what
+//! is typed as an argument.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::output;
 
 /// The text of a file, or of standard input for `-`.
 pub(crate) fn secret_file(path: &Path) -> anyhow::Result<SecretString> {
@@ -32,4 +35,34 @@ fn secret_stdin() -> anyhow::Result<SecretString> {
 fn secret(text: &str) -> Option<SecretString> {
     let text = text.trim();
     (!text.is_empty()).then(|| text.into())
+}
+
+/// Goes on only when the person at the terminal says yes. A script can't be asked, and a slip in one
+/// must not do what can't be undone.
+pub(crate) fn confirm(question: &str) -> anyhow::Result<()> {
+    let stdin = io::stdin();
+    ensure!(stdin.is_terminal(), "nobody is there to confirm this: pass --yes to go on without");
+    output::prompt(&format!("{question} [y/N] "));
+    ensure!(says_yes(&mut stdin.lock())?, "nothing was done");
+    Ok(())
+}
+
+fn says_yes(reader: &mut impl BufRead) -> anyhow::Result<bool> {
+    let mut answer = String::new();
+    reader.read_line(&mut answer).context("cannot read the answer")?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_yes_is_a_yes() {
+        for (answer, meant) in
+            [("y\n", true), ("YES\n", true), ("\n", false), ("", false), ("yesterday\n", false)]
+        {
+            assert_eq!(says_yes(&mut answer.as_bytes()).unwrap(), meant, "{answer:?}");
+        }
+    }
 }

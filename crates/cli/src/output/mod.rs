@@ -9,8 +9,7 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 use serde_json::Value;
 
-use self::record::lines;
-pub(crate) use self::record::record;
+pub(crate) use self::record::{lines, record};
 pub(crate) use self::table::table;
 
 /// How answers are written.
@@ -55,6 +54,13 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// Asks the person something, on the line of the answer.
+pub(crate) fn prompt(question: &str) {
+    let mut stderr = io::stderr();
+    let _ = write!(stderr, "{question}");
+    let _ = stderr.flush();
+}
+
 /// What a server sent, harmless to a terminal: others chose these texts, and an escape sequence or a
 /// change of writing direction could make a line read as something else.
 pub(crate) fn plain(text: &str) -> String {
@@ -90,7 +96,7 @@ pub(crate) fn rows(answer: &Value) -> &[Value] {
 }
 
 /// A member of an answer in one line.
-fn cell(value: &Value) -> String {
+pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => plain(text),

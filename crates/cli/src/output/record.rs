@@ -15,7 +15,7 @@ pub(crate) fn record(value: &Value, first: &[&str]) -> String {
 }
 
 /// Names and values, the values under one another.
-pub(super) fn lines(members: impl IntoIterator<Item = (String, String)>) -> String {
+pub(crate) fn lines(members: impl IntoIterator<Item = (String, String)>) -> String {
     let members: Vec<_> = members.into_iter().collect();
     let width = members.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let line = |(name, value): &(String, String)| format!("{name:width$}  {value}");

@@ -7,6 +7,13 @@ use crate::output::plain;
 
 impl Refusal {
     pub(crate) fn advice(&self) -> Option<String> {
+        match (self.by_server(), self.also) {
+            (Some(advice), Some(also)) => Some(format!("{advice}; {also}")),
+            (advice, also) => advice.or_else(|| also.map(str::to_owned)),
+        }
+    }
+
+    fn by_server(&self) -> Option<String> {
         match &self.body {
             Body::Problem(problem) => problem.advice(),
             Body::OAuth(error) => error.advice().map(str::to_owned),
@@ -20,8 +27,7 @@ impl Refusal {
     fn wait(&self) -> Option<String> {
         let after = plain(self.retry_after.as_ref()?);
         Some(match after.parse::<u64>() {
-            Ok(1) => "try again in 1 second".to_owned(),
-            Ok(seconds) => format!("try again in {seconds} seconds"),
+            Ok(seconds) => format!("try again in {}", spoken(seconds)),
             Err(_) => format!("try again after {after}"),
         })
     }
@@ -43,6 +49,20 @@ impl Refusal {
     }
 }
 
+/// Never too early. A month's quota may last for weeks, which nobody reads in seconds.
+fn spoken(seconds: u64) -> String {
+    let (length, unit) = match seconds {
+        0..=120 => (1, "second"),
+        121..=7_200 => (60, "minute"),
+        7_201..=172_800 => (3_600, "hour"),
+        _ => (86_400, "day"),
+    };
+    match seconds.div_ceil(length) {
+        1 => format!("1 {unit}"),
+        count => format!("{count} {unit}s"),
+    }
+}
+
 const GET_A_TOKEN: &str = "the token may have expired or been revoked: get another, for example with \
 `countersign token issue`, and set COUNTERSIGN_TOKEN or pass --token-file FILE";
 
@@ -57,12 +77,21 @@ impl Problem {
     fn by_code(&self) -> Option<&'static str> {
         Some(match self.code.as_str() {
             "FREE_TIER_LIMIT_EXCEEDED" => {
-                "the plan allows no more; an operator can change the plan"
+                "the plan allows no more; an operator with the role infra can change it: \
+                 `countersign tenants update TENANT --plan unlimited`"
             }
             "AGENT_NOT_FOUND" => "`countersign agents list` shows the agents there are",
             "CREDENTIAL_NOT_FOUND" => {
                 "`countersign credentials list AGENT` shows the credentials there are"
             }
+            "OPERATOR_NOT_FOUND" => "`countersign operators list` shows the operators there are",
+            "TOKEN_NOT_FOUND" => {
+                "`countersign operators tokens list OPERATOR` shows the tokens there are"
+            }
+            "TENANT_NOT_FOUND" => {
+                "`countersign tenants list` shows the tenants there are, to the role infra"
+            }
+            "KEY_NOT_FOUND" => "`countersign keys list` shows the keys there are",
             "AUDIT_EVENT_NOT_FOUND" => "`countersign audit search` finds events",
             "AGENT_ALREADY_EXISTS" => "use the agent that has this email, or another email",
             "AGENT_NOT_ACTIVE" => "`countersign agents reactivate AGENT` ends a suspension",

@@ -16,9 +16,11 @@ use crate::output::plain;
 /// An answer that was not a success.
 #[derive(Debug)]
 pub(crate) struct Refusal {
-    status: StatusCode,
+    pub(crate) status: StatusCode,
     retry_after: Option<String>,
     body: Body,
+    /// What only the command knows.
+    also: Option<&'static str>,
 }
 
 #[derive(Debug)]
@@ -53,7 +55,16 @@ impl Refusal {
             .map(Body::Problem)
             .or_else(|_| serde_json::from_slice(body).map(Body::OAuth))
             .unwrap_or_else(|_| Body::Other(shortened(&String::from_utf8_lossy(body))));
-        Self { status, retry_after, body }
+        Self { status, retry_after, body, also: None }
+    }
+
+    /// Whether the server said when to come back.
+    pub(crate) fn names_a_time(&self) -> bool {
+        self.retry_after.is_some()
+    }
+
+    pub(crate) fn with_advice(self, also: &'static str) -> Self {
+        Self { also: Some(also), ..self }
     }
 }
 
