@@ -1,11 +1,13 @@
 //! `countersign agents`: the identities that get tokens.
 
 mod args;
+mod quarantine;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use self::args::{Filter, NewAgent, Update};
+use self::quarantine::Quarantine;
 use crate::client::{Client, PathId};
 use crate::output::{self, Output, record, table};
 
@@ -51,6 +53,19 @@ Example:
   countersign agents reactivate 01985b5e-3c1a-7000-8000-000000000001")]
     Reactivate { agent: PathId },
 
+    /// Stop an agent and everything it holds, at once: a receipt tells what that was
+    #[command(after_help = "\
+Example:
+  countersign agents quarantine 01985b5e-3c1a-7000-8000-000000000001 \\
+    --reason 'reads resumes nobody sent it'")]
+    Quarantine(Quarantine),
+
+    /// End a quarantine; what it stopped stays stopped, and the agent needs new credentials
+    #[command(after_help = "\
+Example:
+  countersign agents reinstate 01985b5e-3c1a-7000-8000-000000000001")]
+    Reinstate { agent: PathId },
+
     /// Retire an agent for good; its record stays
     #[command(after_help = "\
 Example:
@@ -62,6 +77,9 @@ pub(crate) async fn run(command: Command, client: &Client, output: Output) -> an
     let at = |agent: &PathId| client.api(&["agents", agent.as_str()]);
     let agent = match command {
         Command::List(filter) => return list(&filter, client, output).await,
+        Command::Quarantine(quarantine) => {
+            return quarantine::run(quarantine, client, output).await;
+        }
         Command::Decommission { agent } => {
             client.delete(at(&agent)).await?;
             return Ok(output.done(&format!("agent {} is decommissioned", agent.as_str()))?);
@@ -69,6 +87,10 @@ pub(crate) async fn run(command: Command, client: &Client, output: Output) -> an
         Command::Create(agent) => client.post(client.api(&["agents"]), &agent).await?,
         Command::Show { agent } => client.get(at(&agent)).await?,
         Command::Update(Update { agent, changes }) => client.patch(at(&agent), &changes).await?,
+        Command::Reinstate { agent } => {
+            let url = client.api(&["agents", agent.as_str(), "reinstate"]);
+            client.post(url, &json!({})).await?
+        }
         Command::Suspend { agent } => {
             client.patch(at(&agent), &json!({"status": "suspended"})).await?
         }

@@ -174,3 +174,62 @@ fn an_id_cannot_change_the_path() {
     assert_snapshot!(double.lines(), @"GET /api/v1/agents/..%2Fkeys%3Fx=1");
     assert_eq!(run(&double, &["agents", "decommission", ".."]).code, Some(2));
 }
+
+#[test]
+fn a_quarantine_prints_the_receipt_of_all_that_was_stopped() {
+    let receipt = json!({
+        "receiptId": "r1", "eventId": "e1", "agentId": ID, "reason": "reads too much",
+        "stoppedAt": "2026-01-31T12:00:00.000Z", "credentials": ["c1", "c2"],
+        "tokens": {"notBefore": "2026-01-31T12:00:00.000Z", "live": 3},
+        "services": [{"id": "billing", "versions": ["v1", "v2"]}, {"id": "odd"}],
+        "sshCertificates": [17], "approvals": [], "webhooks": [],
+        "selfContainedUntil": "2026-01-31T13:00:00.000Z",
+    });
+    let double = Double::answering([answer(200, receipt.clone()), answer(200, receipt.clone())]);
+    let command = ["agents", "quarantine", ID, "--reason", "reads too much"];
+    let ran = run(&double, &command);
+    assert_eq!(ran.code, Some(0));
+    assert_snapshot!(double.lines(), @r#"POST /api/v1/agents/01985b5e-3c1a-7000-8000-000000000001/quarantine {"reason":"reads too much"}"#);
+    assert_snapshot!(ran.stdout, @r#"
+    receiptId           r1
+    eventId             e1
+    agentId             01985b5e-3c1a-7000-8000-000000000001
+    reason              reads too much
+    stoppedAt           2026-01-31T12:00:00.000Z
+    tokens.notBefore    2026-01-31T12:00:00.000Z
+    tokens.live         3
+    credentials         c1, c2
+    services            billing (v1 v2), {"id":"odd"}
+    sshCertificates     17
+    approvals           []
+    webhooks            []
+    selfContainedUntil  2026-01-31T13:00:00.000Z
+    "#);
+    assert_snapshot!(ran.stderr, @"a verifier that works offline may take its tokens until 2026-01-31T13:00:00.000Z");
+
+    let ran = run(&double, &[&command[..], &["--output", "json"]].concat());
+    assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap(), receipt);
+}
+
+#[test]
+fn a_receipt_of_another_shape_is_shown_as_it_is() {
+    let double = Double::answering([answer(200, json!(["unheard of"])), answer(200, json!(null))]);
+    let command = ["agents", "quarantine", "a1", "--reason", "r"];
+    assert_snapshot!(run(&double, &command).stdout, @"  unheard of");
+    assert_eq!(run(&double, &command).code, Some(0));
+}
+
+#[test]
+fn a_quarantine_without_a_reason_is_wrong_usage() {
+    let double = Double::answering([]);
+    assert_eq!(run(&double, &["agents", "quarantine", "a1"]).code, Some(2));
+}
+
+#[test]
+fn a_reinstated_agent_is_shown() {
+    let double = Double::answering([answer(200, agent())]);
+    let ran = run(&double, &["agents", "reinstate", "a1"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    assert!(ran.stdout.contains("status            active"), "{}", ran.stdout);
+    assert_snapshot!(double.lines(), @"POST /api/v1/agents/a1/reinstate {}");
+}
