@@ -1,4 +1,8 @@
-//! `countersign credentials`: the secrets an agent gets its tokens with.
+//! `countersign credentials`: what an agent gets its tokens with, a secret or a certificate.
+
+mod certificate;
+
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde_json::{Map, Value};
@@ -13,9 +17,13 @@ pub(crate) enum Command {
 Examples:
   countersign credentials create 01985b5e-3c1a-7000-8000-000000000001
   countersign credentials create 01985b5e-3c1a-7000-8000-000000000001 \\
-    --expires-at 2027-01-01T00:00:00Z")]
+    --expires-at 2027-01-01T00:00:00Z
+  countersign credentials create 01985b5e-3c1a-7000-8000-000000000001 --certificate agent.pem")]
     Create {
         agent: PathId,
+        /// The agent's certificate, PEM or DER: it then proves itself with that, without a secret
+        #[arg(long, value_name = "FILE")]
+        certificate: Option<PathBuf>,
         /// When it stops working, as RFC 3339 writes a time [default: never]
         #[arg(long, value_name = "TIME")]
         expires_at: Option<String>,
@@ -54,13 +62,17 @@ pub(crate) async fn run(command: Command, client: &Client, output: Output) -> an
         client.api(&[&one, verb].concat())
     };
     match command {
-        Command::Create { agent, expires_at } => {
-            let body = optional("expiresAt", expires_at);
-            shown_once(&client.post(all(&agent), &body).await?, output)
+        Command::Create { agent, certificate, expires_at } => {
+            let mut body = optional("expiresAt", expires_at);
+            if let Some(path) = certificate {
+                let thumbprint = certificate::thumbprint(&path)?;
+                body.insert("certificateThumbprint".to_owned(), thumbprint.into());
+            }
+            made(&client.post(all(&agent), &body).await?, output)
         }
         Command::Rotate { agent, credential, grace_seconds } => {
             let body = optional("graceSeconds", grace_seconds);
-            shown_once(&client.post(path(&agent, &credential, &["rotate"]), &body).await?, output)
+            made(&client.post(path(&agent, &credential, &["rotate"]), &body).await?, output)
         }
         Command::List { agent } => list(&client.get(all(&agent)).await?, output),
         Command::Revoke { agent, credential } => {
@@ -74,11 +86,21 @@ fn optional(member: &str, value: Option<impl Into<Value>>) -> Map<String, Value>
     value.into_iter().map(|value| (member.to_owned(), value.into())).collect()
 }
 
-fn shown_once(credential: &Value, output: Output) -> anyhow::Result<()> {
-    output.print(credential, |credential| {
-        record(credential, &["credentialId", "clientId", "clientSecret", "status", "createdAt"])
-    })?;
-    output::note("the client secret is shown only this once: store it now");
+fn made(credential: &Value, output: Output) -> anyhow::Result<()> {
+    let first = [
+        "credentialId",
+        "clientId",
+        "clientSecret",
+        "certificateThumbprint",
+        "status",
+        "createdAt",
+    ];
+    output.print(credential, |credential| record(credential, &first))?;
+    if !credential["clientSecret"].is_null() {
+        output::note("the client secret is shown only this once: store it now");
+    } else if !credential["certificateThumbprint"].is_null() {
+        output::note("no secret is needed: the agent proves itself with this certificate");
+    }
     Ok(())
 }
 
@@ -90,6 +112,7 @@ fn list(answer: &Value, output: Output) -> anyhow::Result<()> {
         ("EXPIRES", "expiresAt"),
         ("LAST USED", "lastUsedAt"),
         ("FROM", "lastUsedFrom"),
+        ("CERTIFICATE", "certificateThumbprint"),
     ];
     Ok(output.print(answer, |answer| table(&columns, output::rows(answer)))?)
 }
