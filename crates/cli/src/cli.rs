@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::client::{Connection, GLOBAL};
 use crate::output::Output;
 use crate::settings::{ConfigArgs, MigrateArgs, QuickstartArgs, ServeArgs};
-use crate::{agents, audit, completions, credentials, keys, token};
+use crate::{agents, audit, completions, credentials, keys, operators, tenants, token};
 
 /// Identity, decisions and countersignatures for AI agents and services, with a record that can be
 /// verified
@@ -65,9 +65,20 @@ pub(crate) enum Remote {
     /// Read the record of what was done
     #[command(subcommand)]
     Audit(audit::Command),
-    /// See the keys that sign tokens
+    /// See, rotate and revoke the keys that sign tokens
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Say who may administer and approve
+    #[command(subcommand)]
+    Operators(operators::Command),
+    /// Keep customers or departments apart on one server
+    #[command(subcommand)]
+    Tenants(tenants::Command),
+    /// Ask as whom the server takes you
+    #[command(after_help = "\
+Example:
+  countersign whoami")]
+    Whoami,
     /// Ask whether the server can answer; exits with 0 when it can
     #[command(after_help = "\
 Example:

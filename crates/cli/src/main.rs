@@ -11,12 +11,16 @@ mod credentials;
 mod health;
 mod input;
 mod keys;
+mod listing;
 mod local;
+mod operators;
 mod output;
 mod refusal;
 mod report;
 mod settings;
+mod tenants;
 mod token;
+mod whoami;
 
 use std::io;
 use std::process::ExitCode;
@@ -72,6 +76,9 @@ async fn ask(
         Remote::Token(command) => token::run(command, connection, output).await,
         Remote::Audit(command) => audit::run(command, &connection.client()?, output).await,
         Remote::Keys(command) => keys::run(command, &connection.client()?, output).await,
+        Remote::Operators(command) => operators::run(command, &connection.client()?, output).await,
+        Remote::Tenants(command) => tenants::run(command, &connection.client()?, output).await,
+        Remote::Whoami => whoami::run(&connection.client()?, output).await,
         Remote::Health => health::run(&connection.anonymous()?, output).await,
     }
 }

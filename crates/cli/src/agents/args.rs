@@ -5,6 +5,7 @@ use reqwest::Url;
 use serde::Serialize;
 
 use crate::client::{self, PathId};
+use crate::listing::Paging;
 
 const TYPES: [&str; 8] = [
     "screener",
@@ -123,13 +124,8 @@ pub(crate) struct Filter {
     #[arg(long, value_parser = STATUSES)]
     status: Option<String>,
 
-    /// Which page, from 1
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    page: Option<u32>,
-
-    /// How many agents a page, at most 100
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
-    limit: Option<u32>,
+    #[command(flatten)]
+    pub(super) paging: Paging,
 }
 
 impl Filter {
@@ -141,8 +137,6 @@ impl Filter {
                 ("agentType", self.agent_type.clone()),
                 ("deploymentEnv", self.deployment_env.clone()),
                 ("status", self.status.clone()),
-                ("page", self.page.map(|page| page.to_string())),
-                ("limit", self.limit.map(|limit| limit.to_string())),
             ],
         );
     }

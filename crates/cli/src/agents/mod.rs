@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use self::args::{Filter, NewAgent, Update};
 use self::quarantine::Quarantine;
 use crate::client::{Client, PathId};
-use crate::output::{self, Output, record, table};
+use crate::listing::Listing;
+use crate::output::{Output, record};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -24,7 +25,7 @@ Example:
     #[command(after_help = "\
 Examples:
   countersign agents list --owner talent-team --status active
-  countersign agents list --output json | jq -r '.data[].agentId'")]
+  countersign agents list --all --output json | jq -r '.data[].agentId'")]
     List(Filter),
 
     /// Show one agent
@@ -104,22 +105,20 @@ pub(crate) async fn run(command: Command, client: &Client, output: Output) -> an
 async fn list(filter: &Filter, client: &Client, output: Output) -> anyhow::Result<()> {
     let mut url = client.api(&["agents"]);
     filter.apply(&mut url);
-    let answer = client.get(url).await?;
-    output.print(&answer, |answer| table(COLUMNS, output::rows(answer)))?;
-    if let (Output::Table, Some(note)) = (output, where_we_are(&answer)) {
-        output::note(&note);
-    }
-    Ok(())
+    LISTING.print(url, &filter.paging, client, output).await
 }
 
-const COLUMNS: &[(&str, &str)] = &[
-    ("AGENT", "agentId"),
-    ("EMAIL", "email"),
-    ("TYPE", "agentType"),
-    ("OWNER", "owner"),
-    ("ENV", "deploymentEnv"),
-    ("STATUS", "status"),
-];
+const LISTING: Listing = Listing {
+    things: "agents",
+    columns: &[
+        ("AGENT", "agentId"),
+        ("EMAIL", "email"),
+        ("TYPE", "agentType"),
+        ("OWNER", "owner"),
+        ("ENV", "deploymentEnv"),
+        ("STATUS", "status"),
+    ],
+};
 
 fn for_people(agent: &Value) -> String {
     record(
@@ -141,35 +140,4 @@ fn for_people(agent: &Value) -> String {
             "lastSeenAt",
         ],
     )
-}
-
-/// Said when the page is not all there is.
-fn where_we_are(answer: &Value) -> Option<String> {
-    let number = |member: &str| answer[member].as_u64();
-    let (page, limit, total) = (number("page")?, number("limit")?, number("total")?);
-    let pages = total.div_ceil(limit.max(1));
-    match page {
-        _ if total == 0 => Some("no agents".to_owned()),
-        page if page < pages => {
-            Some(format!("page {page} of {pages}, {total} agents; next: --page {}", page + 1))
-        }
-        page if pages > 1 => Some(format!("page {page} of {pages}, {total} agents")),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_says_where_the_next_one_is() {
-        let page = |page: u64, total: u64| {
-            where_we_are(&json!({"data": [], "page": page, "limit": 20, "total": total}))
-        };
-        assert_eq!(page(1, 0).unwrap(), "no agents");
-        assert_eq!(page(1, 20), None);
-        assert_eq!(page(1, 21).unwrap(), "page 1 of 2, 21 agents; next: --page 2");
-        assert_eq!(page(2, 21).unwrap(), "page 2 of 2, 21 agents");
-    }
 }

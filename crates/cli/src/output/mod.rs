@@ -1,6 +1,7 @@
 //! What reaches the terminal. Standard output carries answers and nothing else; what is said to the
 //! person goes to standard error.
 
+mod progress;
 mod record;
 mod table;
 
@@ -9,6 +10,7 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 use serde_json::Value;
 
+pub(crate) use self::progress::Progress;
 pub(crate) use self::record::{lines, record};
 pub(crate) use self::table::table;
 

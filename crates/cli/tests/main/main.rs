@@ -13,13 +13,17 @@ mod faults;
 mod http;
 mod keys;
 mod ledger;
+mod listing;
 mod load;
 mod local_commands;
+mod operators;
 mod quickstart;
 mod secrets;
 mod server;
+mod tenants;
 mod terminal;
 mod token;
+mod whoami;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
