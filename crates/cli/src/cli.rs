@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::client::{Connection, GLOBAL};
 use crate::output::Output;
 use crate::settings::{ConfigArgs, MigrateArgs, QuickstartArgs, ServeArgs};
-use crate::{agents, audit, completions, credentials, keys, operators, tenants, token};
+use crate::{agents, audit, completions, credentials, keys, operators, rbac, tenants, token};
 
 /// Identity, decisions and countersignatures for AI agents and services, with a record that can be
 /// verified
@@ -74,6 +74,9 @@ pub(crate) enum Remote {
     /// Keep customers or departments apart on one server
     #[command(subcommand)]
     Tenants(tenants::Command),
+    /// See and change what roles may do, and what they decided
+    #[command(subcommand)]
+    Rbac(rbac::Command),
     /// Ask as whom the server takes you
     #[command(after_help = "\
 Example:

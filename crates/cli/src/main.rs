@@ -8,6 +8,7 @@ mod cli;
 mod client;
 mod completions;
 mod credentials;
+mod effective;
 mod health;
 mod input;
 mod keys;
@@ -15,9 +16,11 @@ mod listing;
 mod local;
 mod operators;
 mod output;
+mod rbac;
 mod refusal;
 mod report;
 mod settings;
+mod since;
 mod tenants;
 mod token;
 mod whoami;
@@ -25,9 +28,11 @@ mod whoami;
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Command, Remote};
+use crate::settings::ConfigCommand;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -51,16 +56,30 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Quickstart(args) => local::quickstart(args),
         Command::Serve(args) => local::serve(args),
         Command::Migrate(args) => local::migrate(args, cli.output),
+        Command::Config(args) if matches!(args.command, Some(ConfigCommand::Remote)) => {
+            if args.sources.are_given() {
+                settings_of_its_own();
+            }
+            block_on(async { effective::remote(&cli.connection.client()?, cli.output).await })
+        }
         Command::Config(args) => local::config(args, cli.output),
         Command::Openapi => {
             Ok(output::line(countersign_server::doors::openapi::document().trim_end())?)
         }
         Command::Completions(args) => completions::print(args.shell),
-        Command::Remote(command) => tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?
-            .block_on(ask(command, &cli.connection, cli.output)),
+        Command::Remote(command) => block_on(ask(command, &cli.connection, cli.output)),
     }
+}
+
+fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+/// Ends as any wrong usage does: `clap` knows no conflict between an option and a subcommand.
+fn settings_of_its_own() -> ! {
+    let message =
+        "a running server has settings of its own: `config remote` takes no --config, no --set";
+    Cli::command().error(ErrorKind::ArgumentConflict, message).exit()
 }
 
 async fn ask(
@@ -78,6 +97,7 @@ async fn ask(
         Remote::Keys(command) => keys::run(command, &connection.client()?, output).await,
         Remote::Operators(command) => operators::run(command, &connection.client()?, output).await,
         Remote::Tenants(command) => tenants::run(command, &connection.client()?, output).await,
+        Remote::Rbac(command) => rbac::run(command, &connection.client()?, output).await,
         Remote::Whoami => whoami::run(&connection.client()?, output).await,
         Remote::Health => health::run(&connection.anonymous()?, output).await,
     }

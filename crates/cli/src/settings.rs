@@ -31,7 +31,8 @@ pub(crate) struct MigrateArgs {
 #[command(after_help = "\
 Examples:
   countersign config
-  countersign config check --config countersign.toml")]
+  countersign config check --config countersign.toml
+  countersign config remote")]
 pub(crate) struct ConfigArgs {
     #[command(flatten)]
     pub(crate) sources: Sources,
@@ -47,6 +48,12 @@ pub(crate) enum ConfigCommand {
 Example:
   countersign config check --config countersign.toml && systemctl restart countersign")]
     Check,
+
+    /// Show every setting of a running server instead, to the role infra
+    #[command(after_help = "\
+Example:
+  countersign config remote --url https://countersign.example")]
+    Remote,
 }
 
 /// Try Countersign on this machine, with nothing to set up
@@ -75,6 +82,12 @@ pub(crate) struct Sources {
     /// A setting that overrides the environment and the file; may be repeated
     #[arg(long, global = true, value_name = "NAME=VALUE")]
     pub(crate) set: Vec<Assignment>,
+}
+
+impl Sources {
+    pub(crate) fn are_given(&self) -> bool {
+        self.config.is_some() || !self.set.is_empty()
+    }
 }
 
 /// `NAME=VALUE`. The value may be a secret, so there is no `Debug`.

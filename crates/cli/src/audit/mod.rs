@@ -14,7 +14,7 @@ pub(crate) enum Command {
     /// Find events, newest first
     #[command(after_help = "\
 Examples:
-  countersign audit search --outcome denied --since 2026-01-31T00:00:00Z
+  countersign audit search --outcome denied --since 24h
   countersign audit search --agent 01985b5e-3c1a-7000-8000-000000000001 --limit 200")]
     Search(Search),
 

@@ -3,10 +3,12 @@
 
 use anyhow::ensure;
 use clap::Args;
+use countersign_ground::clock::Clock;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::client::{self, Client};
+use crate::since::Since;
 
 /// No more than this is asked for at once.
 const PAGE: usize = 100;
@@ -25,9 +27,9 @@ pub(super) struct Filter {
     #[arg(long, value_parser = ["success", "failure", "denied", "would_deny"])]
     outcome: Option<String>,
 
-    /// Only from this time, as RFC 3339 writes it
+    /// Only from this time, as RFC 3339 writes it, or so long ago: 24h, 7d
     #[arg(long, value_name = "TIME")]
-    since: Option<String>,
+    since: Option<Since>,
 
     /// Only up to this time
     #[arg(long, value_name = "TIME")]
@@ -103,7 +105,7 @@ async fn fetch(
             ("agentId", filter.agent.clone()),
             ("action", filter.action.clone()),
             ("outcome", filter.outcome.clone()),
-            ("startDate", filter.since.clone()),
+            ("startDate", filter.since.as_ref().map(|since| since.told(&Clock::System))),
             ("endDate", filter.until.clone()),
             ("requestId", filter.request_id.clone()),
             ("decisionId", filter.decision_id.clone()),

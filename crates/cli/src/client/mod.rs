@@ -7,7 +7,7 @@ mod connection;
 use std::time::Duration;
 
 use anyhow::Context;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{RequestBuilder, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -19,6 +19,7 @@ pub(crate) use self::connection::{Connection, GLOBAL};
 use crate::refusal::Unreachable;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+const UPLOAD: Duration = Duration::from_secs(600);
 
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -58,6 +59,12 @@ impl Client {
         self.exchange(self.http.patch(url).json(body)).await?.value()
     }
 
+    /// A whole document, which may be long.
+    pub(crate) async fn put_document(&self, url: Url, json: Vec<u8>) -> anyhow::Result<Value> {
+        let request = self.http.put(url).header(CONTENT_TYPE, "application/json").body(json);
+        self.exchange_within(UPLOAD, request).await?.value()
+    }
+
     pub(crate) async fn delete(&self, url: Url) -> anyhow::Result<Value> {
         self.exchange(self.http.delete(url)).await?.value()
     }
@@ -67,12 +74,21 @@ impl Client {
         self.exchange(self.http.get(url)).await
     }
 
-    async fn exchange(&self, mut request: RequestBuilder) -> anyhow::Result<Answer> {
+    async fn exchange(&self, request: RequestBuilder) -> anyhow::Result<Answer> {
+        self.exchange_within(TIMEOUT, request).await
+    }
+
+    async fn exchange_within(
+        &self,
+        limit: Duration,
+        mut request: RequestBuilder,
+    ) -> anyhow::Result<Answer> {
+        request = request.timeout(limit);
         if let Some(bearer) = &self.bearer {
             request = request.header(AUTHORIZATION, bearer.clone());
         }
         let answered = async { Answer::read(request.send().await?).await };
-        Ok(answered.await.map_err(|error| Unreachable::new(&self.server, &error))?)
+        Ok(answered.await.map_err(|error| Unreachable::new(&self.server, &error, limit))?)
     }
 }
 
@@ -86,7 +102,6 @@ fn bearer(token: &SecretString) -> anyhow::Result<HeaderValue> {
 fn http(server: &Server) -> anyhow::Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
-        .timeout(TIMEOUT)
         // A redirect followed would carry a client secret to an address that nobody named.
         .redirect(redirect::Policy::none());
     if server.is_loopback() {

@@ -15,11 +15,7 @@ pub(crate) fn run(args: ConfigArgs, output: Output) -> anyhow::Result<()> {
     if matches!(args.command, Some(ConfigCommand::Check)) {
         return Ok(output.done("the configuration can be used")?);
     }
-    let columns =
-        [("SETTING", "name"), ("VALUE", "value"), ("FROM", "source"), ("MEANING", "meaning")];
-    Ok(output.print(&json!({ "data": effective(&config) }), |answer| {
-        crate::output::table(&columns, crate::output::rows(answer))
-    })?)
+    crate::effective::print(&json!({ "data": effective(&config) }), output)
 }
 
 fn effective(config: &Config) -> Vec<Value> {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub(crate) use self::progress::Progress;
 pub(crate) use self::record::{lines, record};
-pub(crate) use self::table::table;
+pub(crate) use self::table::{matrix, table};
 
 /// How answers are written.
 #[derive(Clone, Copy, Default, ValueEnum)]

@@ -1,7 +1,7 @@
 //! Listings: one row an item, columns by the member they show.
 
-use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
 use serde_json::Value;
 
 use super::{cell, lines};
@@ -19,6 +19,39 @@ pub(crate) fn table(columns: &[(&str, &str)], items: &[Value]) -> String {
         Some(terminal) if natural_width(&table) > terminal => blocks(columns, items),
         _ => table.trim_fmt(),
     }
+}
+
+/// The same for items whose cells are short words: where the terminal is too narrow these stand under
+/// one another, so that a column stays a column.
+pub(crate) fn matrix(columns: &[(&str, &str)], items: &[Value]) -> String {
+    let table = rows(columns, items);
+    match table.width() {
+        Some(terminal) if natural_width(&table) > terminal => {
+            broken(table, terminal).unwrap_or_else(|| blocks(columns, items))
+        }
+        _ => table.trim_fmt(),
+    }
+}
+
+/// Broken between words; nothing when that is not narrow enough.
+fn broken(mut table: Table, terminal: u16) -> Option<String> {
+    let longest = |column| {
+        let cells = table.column_cells_with_header_iter(column).flatten();
+        let words = cells.filter_map(|cell| longest_word(&cell.content())).max();
+        u16::try_from(words.unwrap_or(0)).unwrap_or(u16::MAX).saturating_add(GAP)
+    };
+    let widths: Vec<u16> = table.column_iter().map(|column| column.index).map(longest).collect();
+    if widths.iter().copied().fold(0, u16::saturating_add) > terminal {
+        return None;
+    }
+    let least = |width| ColumnConstraint::LowerBoundary(Width::Fixed(width));
+    table.set_constraints(widths.into_iter().map(least));
+    table.set_width(terminal).set_content_arrangement(ContentArrangement::Dynamic);
+    Some(table.trim_fmt())
+}
+
+fn longest_word(text: &str) -> Option<usize> {
+    text.split(' ').map(|word| word.chars().count()).max()
 }
 
 fn rows(columns: &[(&str, &str)], items: &[Value]) -> Table {
@@ -83,5 +116,21 @@ mod tests {
         ALG        EdDSA
         LAST USED  -
         ");
+    }
+
+    #[test]
+    fn a_matrix_is_broken_between_words_while_they_fit() {
+        let columns = [("RESOURCE", "resource"), ("ADMIN", "admin"), ("DEV", "dev")];
+        let items = [
+            json!({"resource": "memory_pin", "admin": ["read", "write", "delete"], "dev": ["read"]}),
+            json!({"resource": "keys", "admin": ["read", "write"], "dev": null}),
+        ];
+        assert_snapshot!(broken(rows(&columns, &items), 32).unwrap(), @r"
+        RESOURCE    ADMIN         DEV
+        memory_pin  read, write,  read
+                    delete
+        keys        read, write   -
+        ");
+        assert_eq!(broken(rows(&columns, &items), 25), None);
     }
 }

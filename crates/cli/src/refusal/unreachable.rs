@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
 use crate::client::Server;
 
@@ -15,13 +16,13 @@ pub(crate) struct Unreachable {
 }
 
 impl Unreachable {
-    pub(crate) fn new(server: &Server, error: &reqwest::Error) -> Self {
+    pub(crate) fn new(server: &Server, error: &reqwest::Error, limit: Duration) -> Self {
         let cause = deepest(error);
         let refused = cause
             .downcast_ref::<io::Error>()
             .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
         let cause = if error.is_timeout() {
-            "no answer within 30 seconds".to_owned()
+            format!("no answer within {} seconds", limit.as_secs())
         } else {
             cause.to_string()
         };

@@ -18,6 +18,8 @@ mod load;
 mod local_commands;
 mod operators;
 mod quickstart;
+mod rbac;
+mod remote_config;
 mod secrets;
 mod server;
 mod tenants;
