@@ -5,7 +5,9 @@ use clap::{Parser, Subcommand};
 use crate::client::{Connection, GLOBAL};
 use crate::output::Output;
 use crate::settings::{ConfigArgs, MigrateArgs, QuickstartArgs, ServeArgs};
-use crate::{agents, audit, completions, credentials, keys, operators, rbac, tenants, token};
+use crate::{
+    agents, audit, completions, credentials, keys, operators, profiles, rbac, tenants, token,
+};
 
 /// Identity, decisions and countersignatures for AI agents and services, with a record that can be
 /// verified
@@ -40,6 +42,24 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     Migrate(MigrateArgs),
     Config(ConfigArgs),
+    /// Save a server's address and a token as a profile, once the server has said whose it is
+    #[command(after_help = "\
+Examples:
+  countersign login
+  countersign login --profile production --url https://countersign.example
+  pass show countersign | countersign login --profile production
+
+The token is read from --token-file, from standard input when that is piped, or asked for.")]
+    Login,
+    /// Forget a profile, with its token
+    #[command(after_help = "\
+Examples:
+  countersign logout
+  countersign logout --profile production")]
+    Logout,
+    /// See the profiles that `login` saved, and choose one
+    #[command(subcommand)]
+    Profiles(profiles::Command),
     #[command(flatten)]
     Remote(Remote),
     Completions(completions::Args),

@@ -25,6 +25,15 @@ pub(crate) fn typed_or_stdin(argument: SecretString) -> anyhow::Result<SecretStr
     if argument.expose_secret() == "-" { secret_stdin() } else { Ok(argument) }
 }
 
+/// What is piped in, or what the person at the terminal types without seeing it.
+pub(crate) fn secret_piped_or_asked(question: &str) -> anyhow::Result<SecretString> {
+    if !io::stdin().is_terminal() {
+        return secret_stdin().context("no token was given");
+    }
+    let text = rpassword::prompt_password(question).context("cannot ask on this terminal")?;
+    secret(&text).context("no token was given")
+}
+
 fn secret_stdin() -> anyhow::Result<SecretString> {
     let mut text = String::new();
     io::stdin().read_to_string(&mut text).context("cannot read standard input")?;

@@ -16,6 +16,7 @@ mod listing;
 mod local;
 mod operators;
 mod output;
+mod profiles;
 mod rbac;
 mod refusal;
 mod report;
@@ -67,6 +68,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Ok(output::line(countersign_server::doors::openapi::document().trim_end())?)
         }
         Command::Completions(args) => completions::print(args.shell),
+        Command::Login => block_on(profiles::login(&cli.connection, cli.output)),
+        Command::Logout => profiles::logout(&cli.connection, cli.output),
+        Command::Profiles(command) => profiles::run(command, cli.output),
         Command::Remote(command) => block_on(ask(command, &cli.connection, cli.output)),
     }
 }

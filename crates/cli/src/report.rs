@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use crate::profiles::ProfileError;
 use crate::refusal::{Refusal, Unreachable};
 
 pub(crate) fn told(error: &anyhow::Error) -> String {
@@ -10,6 +11,9 @@ pub(crate) fn told(error: &anyhow::Error) -> String {
     }
     if let Some(unreachable) = error.downcast_ref::<Unreachable>() {
         return text(unreachable, Some(unreachable.advice()));
+    }
+    if let Some(profile) = error.downcast_ref::<ProfileError>() {
+        return text(profile, profile.advice().as_deref());
     }
     text(&format_args!("{error:#}"), None)
 }
@@ -60,7 +64,7 @@ mod tests {
         error: no credentials were given
           code: UNAUTHORIZED
           request id: r1
-        hint: set COUNTERSIGN_TOKEN or pass --token-file FILE
+        hint: run `countersign login`, set COUNTERSIGN_TOKEN or pass --token-file FILE
         ");
     }
 
@@ -70,7 +74,7 @@ mod tests {
         assert_snapshot!(refused(401, body), @r"
         error: the token has expired
           code: UNAUTHORIZED
-        hint: the token may have expired or been revoked: get another, for example with `countersign token issue`, and set COUNTERSIGN_TOKEN or pass --token-file FILE
+        hint: the token may have expired or been revoked: get another, for example with `countersign token issue`, and run `countersign login`, set COUNTERSIGN_TOKEN or pass --token-file FILE
         ");
     }
 

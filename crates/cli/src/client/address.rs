@@ -7,8 +7,24 @@ use reqwest::Url;
 use url::Host;
 
 /// The address of a server; it may have a path, behind which the server's own paths begin.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Server(Url);
+
+/// Where `countersign serve` listens when nobody says otherwise.
+impl Default for Server {
+    #[expect(clippy::expect_used, reason = "a constant")]
+    fn default() -> Self {
+        Self(Url::parse("http://127.0.0.1:3000").expect("an address"))
+    }
+}
+
+/// Written alike. Two names of one machine count as two: only the address that a token was given for is
+/// known to be the one meant.
+impl PartialEq for Server {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
 
 impl Server {
     #[expect(clippy::expect_used, reason = "parsing took only http and https, which have a path")]
@@ -20,6 +36,11 @@ impl Server {
 
     pub(super) fn is_plain(&self) -> bool {
         self.0.scheme() == "http"
+    }
+
+    /// Whether others on the way can read what is sent.
+    pub(crate) fn is_overheard(&self) -> bool {
+        self.is_plain() && !self.is_loopback()
     }
 
     pub(super) fn is_loopback(&self) -> bool {

@@ -1,12 +1,13 @@
-//! The one way to a server: its address, the caller's token, the time limit, and what an answer means.
+//! The one way to a server: its address, the caller's token and tenant, the time limit, and what an answer means.
 
 mod address;
 mod answer;
 mod connection;
+mod tenant;
 
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{RequestBuilder, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,6 +17,8 @@ use serde_json::Value;
 pub(crate) use self::address::{PathId, Server, ask_for};
 pub(crate) use self::answer::Answer;
 pub(crate) use self::connection::{Connection, GLOBAL};
+pub(crate) use self::tenant::TenantId;
+use self::tenant::X_TENANT;
 use crate::refusal::Unreachable;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -25,12 +28,17 @@ pub(crate) struct Client {
     http: reqwest::Client,
     server: Server,
     bearer: Option<HeaderValue>,
+    tenant: Option<HeaderValue>,
 }
 
 impl Client {
-    pub(crate) fn new(server: Server, token: Option<&SecretString>) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        server: Server,
+        token: Option<&SecretString>,
+        tenant: Option<&TenantId>,
+    ) -> anyhow::Result<Self> {
         let bearer = token.map(bearer).transpose()?;
-        Ok(Self { http: http(&server)?, server, bearer })
+        Ok(Self { http: http(&server)?, server, bearer, tenant: tenant.map(TenantId::header) })
     }
 
     /// `/api/v1/` and these segments.
@@ -87,14 +95,20 @@ impl Client {
         if let Some(bearer) = &self.bearer {
             request = request.header(AUTHORIZATION, bearer.clone());
         }
+        if let Some(tenant) = &self.tenant {
+            request = request.header(X_TENANT, tenant.clone());
+        }
         let answered = async { Answer::read(request.send().await?).await };
         Ok(answered.await.map_err(|error| Unreachable::new(&self.server, &error, limit))?)
     }
 }
 
+/// RFC 6750 section 2.1 has ASCII alone; anything else is a slip, such as two lines of a file.
 fn bearer(token: &SecretString) -> anyhow::Result<HeaderValue> {
-    let mut header = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
-        .context("the token holds a character that no token has")?;
+    const NEVER: &str = "the token holds a character that no token has";
+    let token = token.expose_secret();
+    ensure!(token.bytes().all(|byte| byte.is_ascii_graphic()), NEVER);
+    let mut header = HeaderValue::from_str(&format!("Bearer {token}")).context(NEVER)?;
     header.set_sensitive(true);
     Ok(header)
 }

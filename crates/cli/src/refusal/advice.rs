@@ -64,12 +64,15 @@ fn spoken(seconds: u64) -> String {
 }
 
 const GET_A_TOKEN: &str = "the token may have expired or been revoked: get another, for example with \
-`countersign token issue`, and set COUNTERSIGN_TOKEN or pass --token-file FILE";
+`countersign token issue`, and run `countersign login`, set COUNTERSIGN_TOKEN or pass --token-file FILE";
 
 impl Problem {
     fn advice(&self) -> Option<String> {
         if self.reason.as_deref() == Some("no-credentials") {
-            return Some("set COUNTERSIGN_TOKEN or pass --token-file FILE".to_owned());
+            return Some(
+                "run `countersign login`, set COUNTERSIGN_TOKEN or pass --token-file FILE"
+                    .to_owned(),
+            );
         }
         self.by_code().map(str::to_owned).or_else(|| self.missing_permission())
     }

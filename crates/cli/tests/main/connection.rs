@@ -143,3 +143,18 @@ fn health_is_the_exit_code() {
     ");
     assert_eq!(double.heard()[0].header("authorization"), None);
 }
+
+#[test]
+fn the_tenant_to_act_in_is_named_in_a_header() {
+    let double = Double::answering([no_keys(), no_keys(), no_keys(), text(200, "{}")]);
+    run(&double, &["keys", "list"]);
+    run(&double, &["keys", "list", "--tenant", "acme"]);
+    ran(against(&double, &["keys", "list"]).env("COUNTERSIGN_TENANT", "from-env"));
+    run(&double, &["health", "--tenant", "acme"]);
+    let sent: Vec<_> = double
+        .heard()
+        .iter()
+        .map(|heard| heard.header("x-tenant").unwrap_or("nothing").to_owned())
+        .collect();
+    assert_eq!(sent, ["nothing", "acme", "from-env", "nothing"]);
+}

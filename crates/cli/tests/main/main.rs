@@ -17,6 +17,7 @@ mod listing;
 mod load;
 mod local_commands;
 mod operators;
+mod profiles;
 mod quickstart;
 mod rbac;
 mod remote_config;
@@ -39,11 +40,19 @@ struct Ran {
     stderr: String,
 }
 
-/// The binary, free of the environment of whoever runs the tests.
+/// The binary, free of the environment and the profiles of whoever runs the tests.
 fn countersign(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command.args(args).stdin(Stdio::null());
-    for name in ["COUNTERSIGN_URL", "COUNTERSIGN_TOKEN", "COUNTERSIGN_CLIENT_SECRET"] {
+    for name in [
+        "COUNTERSIGN_URL",
+        "COUNTERSIGN_TOKEN",
+        "COUNTERSIGN_PROFILE",
+        "COUNTERSIGN_TENANT",
+        "COUNTERSIGN_CLIENT_SECRET",
+        "XDG_CONFIG_HOME",
+        "HOME",
+    ] {
         command.env_remove(name);
     }
     command

@@ -45,6 +45,10 @@ fn wrong_usage_exits_with_two() {
         &["agents", "update", "a1"],
         &["completions", "no-such-shell"],
         &["keys", "list", "--url", "not an address"],
+        &["keys", "list", "--tenant", ""],
+        &["keys", "list", "--tenant", "two words"],
+        &["keys", "list", "--profile", "../etc"],
+        &["profiles", "use", ""],
     ] {
         assert_eq!(ran(&mut countersign(args)).code, Some(2), "{args:?}");
     }
