@@ -19,6 +19,7 @@ use crate::{
     after_help = "\
 Examples:
   countersign serve
+  countersign login --token-file countersign-data/bootstrap-token
   countersign agents list --status active
   countersign audit tail --follow
 
@@ -42,14 +43,15 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     Migrate(MigrateArgs),
     Config(ConfigArgs),
-    /// Save a server's address and a token as a profile, once the server has said whose it is
+    /// Save a server's address and a token as a profile
     #[command(after_help = "\
 Examples:
   countersign login
   countersign login --profile production --url https://countersign.example
   pass show countersign | countersign login --profile production
 
-The token is read from --token-file, from standard input when that is piped, or asked for.")]
+The token is read from --token-file, from standard input when that is piped, or asked for. The server
+is asked whose it is before it is saved.")]
     Login,
     /// Forget a profile, with its token
     #[command(after_help = "\

@@ -98,7 +98,7 @@ mod tests {
         error: the plan `free` allows 100 agents
           limit: 100
           code: FREE_TIER_LIMIT_EXCEEDED
-        hint: the plan allows no more; an operator with the role infra can change it: `countersign tenants update TENANT --plan unlimited`
+        hint: have an operator with the role infra change the plan: `countersign tenants update TENANT --plan unlimited`
         ");
     }
 

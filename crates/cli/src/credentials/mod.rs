@@ -8,7 +8,8 @@ use clap::Subcommand;
 use serde_json::{Map, Value};
 
 use crate::client::{Client, PathId};
-use crate::output::{self, Output, record, table};
+use crate::listing::{Listing, Paging};
+use crate::output::{self, Output, record};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -33,7 +34,11 @@ Examples:
     #[command(after_help = "\
 Example:
   countersign credentials list 01985b5e-3c1a-7000-8000-000000000001")]
-    List { agent: PathId },
+    List {
+        agent: PathId,
+        #[command(flatten)]
+        paging: Paging,
+    },
 
     /// Give a credential a new secret, shown this once
     #[command(after_help = "\
@@ -74,7 +79,9 @@ pub(crate) async fn run(command: Command, client: &Client, output: Output) -> an
             let body = optional("graceSeconds", grace_seconds);
             made(&client.post(path(&agent, &credential, &["rotate"]), &body).await?, output)
         }
-        Command::List { agent } => list(&client.get(all(&agent)).await?, output),
+        Command::List { agent, paging } => {
+            LISTING.print(all(&agent), &paging, client, output).await
+        }
         Command::Revoke { agent, credential } => {
             client.delete(path(&agent, &credential, &[])).await?;
             Ok(output.done(&format!("credential {} is revoked", credential.as_str()))?)
@@ -104,8 +111,9 @@ fn made(credential: &Value, output: Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn list(answer: &Value, output: Output) -> anyhow::Result<()> {
-    let columns = [
+const LISTING: Listing = Listing {
+    things: "credentials",
+    columns: &[
         ("CREDENTIAL", "credentialId"),
         ("STATUS", "status"),
         ("CREATED", "createdAt"),
@@ -113,6 +121,5 @@ fn list(answer: &Value, output: Output) -> anyhow::Result<()> {
         ("LAST USED", "lastUsedAt"),
         ("FROM", "lastUsedFrom"),
         ("CERTIFICATE", "certificateThumbprint"),
-    ];
-    Ok(output.print(answer, |answer| table(&columns, output::rows(answer)))?)
-}
+    ],
+};

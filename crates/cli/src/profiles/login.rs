@@ -12,7 +12,7 @@ use crate::{input, whoami};
 /// Nothing is saved before the server has said whose token it is.
 pub(crate) async fn login(connection: &Connection, output: Output) -> anyhow::Result<()> {
     let store = Store::of_user()?;
-    let mut profiles = store.read()?;
+    let profiles = store.read()?;
     let name = connection.profile.clone().or_else(|| profiles.default.clone());
     let name = name.unwrap_or_else(Name::first);
     let known = profiles.profiles.get(&name).map(|profile| profile.url.clone());
@@ -25,6 +25,8 @@ pub(crate) async fn login(connection: &Connection, output: Output) -> anyhow::Re
         bail!("{url} does not say whose token this is");
     }
 
+    // Once more: while somebody typed, another login may have been saved.
+    let mut profiles = store.read()?;
     let its_own = || caller["tenant"].as_str()?.parse().ok();
     let tenant = connection.tenant.clone().or_else(its_own);
     profiles.profiles.insert(name.clone(), Profile { url, token, tenant });

@@ -27,9 +27,17 @@ impl Refusal {
     fn wait(&self) -> Option<String> {
         let after = plain(self.retry_after.as_ref()?);
         Some(match after.parse::<u64>() {
+            Ok(seconds @ DAY..) if self.is_over_its_limit() => {
+                format!("try again in {}, or {ANOTHER_PLAN}", spoken(seconds))
+            }
             Ok(seconds) => format!("try again in {}", spoken(seconds)),
             Err(_) => format!("try again after {after}"),
         })
+    }
+
+    /// A limit that lasts for days is a month's quota: a plan's.
+    fn is_over_its_limit(&self) -> bool {
+        matches!(&self.body, Body::Problem(problem) if problem.code == "RATE_LIMIT_EXCEEDED")
     }
 
     fn by_status(&self) -> Option<&'static str> {
@@ -49,13 +57,17 @@ impl Refusal {
     }
 }
 
+const DAY: u64 = 86_400;
+const ANOTHER_PLAN: &str = "have an operator with the role infra change the plan: \
+`countersign tenants update TENANT --plan unlimited`";
+
 /// Never too early. A month's quota may last for weeks, which nobody reads in seconds.
 fn spoken(seconds: u64) -> String {
     let (length, unit) = match seconds {
         0..=120 => (1, "second"),
         121..=7_200 => (60, "minute"),
         7_201..=172_800 => (3_600, "hour"),
-        _ => (86_400, "day"),
+        _ => (DAY, "day"),
     };
     match seconds.div_ceil(length) {
         1 => format!("1 {unit}"),
@@ -79,10 +91,7 @@ impl Problem {
 
     fn by_code(&self) -> Option<&'static str> {
         Some(match self.code.as_str() {
-            "FREE_TIER_LIMIT_EXCEEDED" => {
-                "the plan allows no more; an operator with the role infra can change it: \
-                 `countersign tenants update TENANT --plan unlimited`"
-            }
+            "FREE_TIER_LIMIT_EXCEEDED" => ANOTHER_PLAN,
             "AGENT_NOT_FOUND" => "`countersign agents list` shows the agents there are",
             "CREDENTIAL_NOT_FOUND" => {
                 "`countersign credentials list AGENT` shows the credentials there are"
@@ -131,5 +140,25 @@ impl OAuth {
             "invalid_target" => "`countersign agents show AGENT` lists its allowed resources",
             _ => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_spoken_of_in_the_unit_one_would_use() {
+        for (seconds, text) in [
+            (0, "0 seconds"),
+            (1, "1 second"),
+            (120, "120 seconds"),
+            (121, "3 minutes"),
+            (7_200, "120 minutes"),
+            (7_201, "3 hours"),
+            (172_801, "3 days"),
+        ] {
+            assert_eq!(spoken(seconds), text);
+        }
     }
 }

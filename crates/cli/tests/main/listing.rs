@@ -68,7 +68,7 @@ fn a_page_that_fails_leaves_no_half_of_a_listing() {
     assert_snapshot!(ran.stderr, @r"
     error: too many requests
       code: RATE_LIMIT_EXCEEDED
-    hint: try again in 14 days
+    hint: try again in 14 days, or have an operator with the role infra change the plan: `countersign tenants update TENANT --plan unlimited`
     ");
 }
 
