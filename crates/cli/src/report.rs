@@ -114,6 +114,16 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_does_not_know_the_path_may_be_older() {
+        let body = r#"{"code":"NOT_FOUND","detail":"nothing is at this path"}"#;
+        assert_snapshot!(refused(404, body), @r"
+        error: nothing is at this path
+          code: NOT_FOUND
+        hint: check the id; or else the server is older than this command
+        ");
+    }
+
+    #[test]
     fn a_conflict_says_what_is_left_to_do() {
         let body =
             r#"{"code":"AGENT_ALREADY_DECOMMISSIONED","detail":"the agent is decommissioned"}"#;

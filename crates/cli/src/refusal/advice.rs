@@ -92,6 +92,8 @@ impl Problem {
     fn by_code(&self) -> Option<&'static str> {
         Some(match self.code.as_str() {
             "FREE_TIER_LIMIT_EXCEEDED" => ANOTHER_PLAN,
+            // Said by a server of ours, of a path that it does not have.
+            "NOT_FOUND" => "check the id; or else the server is older than this command",
             "AGENT_NOT_FOUND" => "`countersign agents list` shows the agents there are",
             "CREDENTIAL_NOT_FOUND" => {
                 "`countersign credentials list AGENT` shows the credentials there are"
