@@ -25,11 +25,7 @@ pub fn start(app: &App, stop: &CancellationToken) {
         Ok(())
     });
     every(app, stop, Duration::from_secs(1), "certificates", |app| async move {
-        match app.tls.as_ref().map(|tls| tls.refresh()) {
-            Some(Ok(true)) => tracing::info!("other certificates are served from now on"),
-            Some(Err(error)) => tracing::error!(%error, "the certificates stay as they were"),
-            Some(Ok(false)) | None => {}
-        }
+        refresh_certificates(&app);
         Ok(())
     });
     every(app, stop, Duration::from_secs(10), "crowds", |app| async move {
@@ -92,8 +88,17 @@ pub async fn read_matrix_again(app: &App) {
     }
 }
 
+/// Serves with the certificates as their files are now; unusable ones leave the old ones in force.
+pub fn refresh_certificates(app: &App) {
+    match app.tls.as_ref().map(|tls| tls.refresh()) {
+        Some(Ok(true)) => tracing::info!("other certificates are served from now on"),
+        Some(Err(error)) => tracing::error!(%error, "the certificates stay as they were"),
+        Some(Ok(false)) | None => {}
+    }
+}
+
 /// The next token key follows when the active one has signed for long enough.
-async fn rotate_when_due(app: &App) {
+pub async fn rotate_when_due(app: &App) {
     let Some(period) = app.config.rotate_every else { return };
     let since = keyring::active_since(&app.db).await;
     if !since.is_ok_and(|since| since.is_some_and(|since| since + period <= app.clock.now())) {

@@ -11,4 +11,4 @@ pub mod router;
 mod start;
 mod words;
 
-pub use start::{Environs, Server, StartError, migrate};
+pub use start::{Environs, Server, StartError, check, migrate};

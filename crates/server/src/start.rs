@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use countersign_ground::clock::{Clock, Time};
-use countersign_ground::config::Config;
+use countersign_ground::config::{Config, Fault};
 use countersign_ground::db::{self, Applied, Db};
 use countersign_ground::entropy::Entropy;
 use countersign_ground::ids::EventId;
@@ -84,6 +84,18 @@ pub enum StartError {
 /// When it can't be reached or a step fails.
 pub async fn migrate(config: &Config, environs: &Environs) -> Result<Applied, StartError> {
     Ok(db::migrate(&config.migrate, MIGRATIONS, environs.clock.now()).await?)
+}
+
+/// What is wrong with the files that a configuration names, without starting.
+#[must_use]
+pub fn check(config: &Config) -> Vec<Fault> {
+    let matrix = config.matrix_file.as_ref().map(|path| {
+        let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
+        read.and_then(|text| Matrix::parse(&text).map_err(|error| error.to_string()))
+    });
+    let matrix = matrix.and_then(Result::err).map(|what| Fault::new("RBAC_POLICY_FILE", what));
+    let tls = config.tls.clone().and_then(|files| Tls::open(files).err());
+    matrix.into_iter().chain(tls.map(|error| error.fault())).collect()
 }
 
 /// A running server.
@@ -178,6 +190,15 @@ impl Server {
             listeners.push(tokio::spawn(serve(listener, edge, None, stop.clone())));
         }
         Ok(Self { app, address, metrics_address, bootstrap, stop, listeners })
+    }
+
+    /// Reads the files again that may change while the server runs: one that can't be used leaves
+    /// what was in force.
+    pub async fn reread(&self) {
+        if self.app.rbac.file.is_some() {
+            jobs::read_matrix_again(&self.app).await;
+        }
+        jobs::refresh_certificates(&self.app);
     }
 
     /// Stops taking work, finishes what has begun, writes what is still in memory.

@@ -3,16 +3,21 @@
 use countersign_ground::config::{Config, SETTINGS};
 use serde_json::{Value, json};
 
-use super::load;
+use super::{Faults, load};
 use crate::output::Output;
 use crate::settings::{ConfigArgs, ConfigCommand};
 
 pub(crate) fn run(args: ConfigArgs, output: Output) -> anyhow::Result<()> {
-    let config = load(args.sources)?;
+    let config = load(&args.sources)?;
     for warning in &config.warnings {
         crate::output::note(&format!("warning: {warning}"));
     }
     if matches!(args.command, Some(ConfigCommand::Check)) {
+        // What the settings name must be usable, too.
+        let faults = countersign_server::check(&config);
+        if !faults.is_empty() {
+            return Err(Faults(faults).into());
+        }
         return Ok(output.done("the configuration can be used")?);
     }
     crate::effective::print(&json!({ "data": effective(&config) }), output)

@@ -15,8 +15,9 @@ pub(crate) use quickstart::run as quickstart;
 pub(crate) use serve::{migrate, serve};
 
 /// Reads the configuration, or names every fault in it.
-fn load(sources: settings::Sources) -> Result<Config, Faults> {
-    let flags = sources.set.into_iter().map(|set| (set.name, set.value)).collect();
+fn load(sources: &settings::Sources) -> Result<Config, Faults> {
+    let pair = |set: &settings::Assignment| (set.name.clone(), set.value.clone());
+    let flags = sources.set.iter().map(pair).collect();
     let (mut environment, mut unreadable) = (Vec::new(), Vec::new());
     for (name, value) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
@@ -25,7 +26,7 @@ fn load(sources: settings::Sources) -> Result<Config, Faults> {
             Err(_) => unreadable.push(name),
         }
     }
-    let sources = Sources { flags, environment, unreadable, file: sources.config };
+    let sources = Sources { flags, environment, unreadable, file: sources.config.clone() };
     Config::load(&sources).map_err(Faults)
 }
 

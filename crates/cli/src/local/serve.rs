@@ -4,14 +4,15 @@ use countersign_ground::config::Config;
 use countersign_server::features::operators::bootstrap::BootstrapToken;
 use countersign_server::{Environs, Server};
 
+use super::logs::Logs;
 use super::signals::Signals;
-use super::{load, logs, runtime};
+use super::{load, runtime};
 use crate::output::Output;
-use crate::settings::{MigrateArgs, ServeArgs};
+use crate::settings::{self, MigrateArgs, ServeArgs};
 
 pub(crate) fn serve(args: ServeArgs) -> anyhow::Result<()> {
-    let config = load(args.sources)?;
-    logs::start(&config)?;
+    let config = load(&args.sources)?;
+    let logs = Logs::start(&config)?;
     announce(&config);
     runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
@@ -20,7 +21,9 @@ pub(crate) fn serve(args: ServeArgs) -> anyhow::Result<()> {
             () = signals.any() => return Ok(()),
         };
         tell(&server);
-        signals.any().await;
+        while signals.next().await {
+            again(&args.sources, &logs, &server).await;
+        }
         tracing::info!("stopping: finishing what has begun; a second signal ends it at once");
         tokio::select! {
             () = server.stop() => tracing::info!("stopped"),
@@ -30,8 +33,27 @@ pub(crate) fn serve(args: ServeArgs) -> anyhow::Result<()> {
     })
 }
 
+/// Reads every file again: the role matrix, the certificates, and the settings, of which those of
+/// the log take effect.
+async fn again(sources: &settings::Sources, logs: &Logs, server: &Server) {
+    tracing::info!("SIGHUP: reading the files again");
+    server.reread().await;
+    let config = match load(sources) {
+        Ok(config) => config,
+        Err(faults) => return tracing::error!("nothing was changed: {faults}"),
+    };
+    if let Err(error) = logs.follow(&config) {
+        tracing::error!(%error, "the log stays as it was");
+    }
+    for (new, old) in config.effective.iter().zip(&server.app.config.effective) {
+        if !new.name.starts_with("LOG_") && new.fingerprint != old.fingerprint {
+            tracing::warn!(name = new.name, "has changed, and takes effect at the next start");
+        }
+    }
+}
+
 pub(crate) fn migrate(args: MigrateArgs, output: Output) -> anyhow::Result<()> {
-    let config = load(args.sources)?;
+    let config = load(&args.sources)?;
     let done = runtime()?.block_on(countersign_server::migrate(&config, &Environs::default()))?;
     for name in &done.applied {
         output.done(&format!("applied {name}"))?;

@@ -6,6 +6,7 @@ mod data;
 mod disk;
 mod postgres;
 mod proxy;
+mod reread;
 mod settings;
 mod start;
 mod stop;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -58,6 +59,9 @@ pub struct Effective {
     pub value: Option<String>,
     /// Who said so.
     pub source: Source,
+    /// Differs when the value does, also where it is not shown.
+    #[serde(skip)]
+    pub fingerprint: u64,
 }
 
 /// A value that can't be used.
@@ -71,7 +75,8 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub(super) fn new(name: &str, what: impl Into<String>) -> Self {
+    /// About this variable.
+    pub fn new(name: &str, what: impl Into<String>) -> Self {
         Self { name: name.to_owned(), what: what.into() }
     }
 }
@@ -114,12 +119,27 @@ impl Values {
         }
         values.warn_of_lookalikes(&environment);
         for (name, value) in &sources.flags {
-            match SETTINGS.iter().find(|setting| setting.name == name) {
-                Some(setting) => values.set(setting.name, value.clone(), Source::Flag),
-                None => values.unknown(name),
-            }
+            values.assign(name, value.clone(), Source::Flag);
         }
         values
+    }
+
+    /// Takes a value by its name, which may be `NAME_FILE` of a secret.
+    fn assign(&mut self, name: &str, text: String, source: Source) {
+        let known = |name: &str| SETTINGS.iter().find(|setting| setting.name == name);
+        let secret = || known(name.strip_suffix("_FILE")?).filter(|setting| setting.secret);
+        match (known(name), secret()) {
+            (Some(setting), _) => self.set(setting.name, text, source),
+            (None, Some(setting)) => self.read_secret(setting.name, name, &text),
+            (None, None) => self.unknown(name),
+        }
+    }
+
+    fn read_secret(&mut self, name: &'static str, file_name: &str, path: &str) {
+        match std::fs::read_to_string(path) {
+            Ok(text) => self.set(name, text.trim_end().to_owned(), Source::SecretFile),
+            Err(error) => self.faults.push(Fault::new(file_name, format!("`{path}`: {error}"))),
+        }
     }
 
     fn set(&mut self, name: &'static str, text: String, source: Source) {
@@ -144,17 +164,13 @@ impl Values {
         };
         for (key, value) in table {
             let name = key.to_ascii_uppercase();
-            let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
-                self.unknown(&name);
-                continue;
-            };
             match value {
-                toml::Value::String(text) => self.set(setting.name, text, Source::File),
+                toml::Value::String(text) => self.assign(&name, text, Source::File),
                 toml::Value::Integer(number) => {
-                    self.set(setting.name, number.to_string(), Source::File);
+                    self.assign(&name, number.to_string(), Source::File);
                 }
                 toml::Value::Boolean(flag) => {
-                    self.set(setting.name, flag.to_string(), Source::File);
+                    self.assign(&name, flag.to_string(), Source::File);
                 }
                 _ => self.faults.push(Fault::new(&name, "must be a string, a number or a boolean")),
             }
@@ -173,12 +189,7 @@ impl Values {
             (Some(value), None) => {
                 self.set(setting.name, (*value).to_owned(), Source::Environment);
             }
-            (None, Some(path)) => match std::fs::read_to_string(path) {
-                Ok(text) => self.set(setting.name, text.trim_end().to_owned(), Source::SecretFile),
-                Err(error) => {
-                    self.faults.push(Fault::new(&file_name, format!("`{path}`: {error}")));
-                }
-            },
+            (None, Some(path)) => self.read_secret(setting.name, &file_name, path),
             (None, None) => {}
         }
     }
@@ -264,7 +275,10 @@ impl Values {
             let raw = self.raw.get(setting.name);
             let value = raw.map(|raw| shown(setting, &raw.text));
             let source = raw.map_or(Source::Default, |raw| raw.source);
-            Effective { name: setting.name, value, source }
+            // Only compared within one process, so a key of its own is not needed.
+            let fingerprint =
+                BuildHasherDefault::<DefaultHasher>::default().hash_one(raw.map(|raw| &raw.text));
+            Effective { name: setting.name, value, source, fingerprint }
         });
         (effective.collect(), self.faults, self.warnings)
     }
@@ -357,6 +371,23 @@ mod tests {
         for secret in ["0707", "hunter2", "mmmm"] {
             assert!(!shown.contains(secret), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_secrets_file_is_named_in_the_file_and_by_a_flag_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let (key, settings) = (folder.path().join("key"), folder.path().join("c.toml"));
+        std::fs::write(&key, "07".repeat(32)).unwrap();
+        std::fs::write(&settings, format!("master_key_file = {key:?}")).unwrap();
+        let by_file = Sources { file: Some(settings), ..Sources::default() };
+        let flag = ("MASTER_KEY_FILE".to_owned(), key.to_str().unwrap().to_owned());
+        let by_flag = Sources { flags: vec![flag], ..Sources::default() };
+        for sources in [by_file, by_flag] {
+            assert!(Config::load(&sources).unwrap().master_key.is_some());
+        }
+        let flags = vec![("PORT_FILE".to_owned(), "x".to_owned())];
+        let faults = Config::load(&Sources { flags, ..Sources::default() }).unwrap_err();
+        assert!(faults[0].to_string().starts_with("PORT_FILE: is not a setting"), "{faults:?}");
     }
 
     #[test]

@@ -136,3 +136,57 @@ fn pem_body(text: &str) -> Option<Vec<u8>> {
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with("-----"));
     base64::engine::general_purpose::STANDARD.decode(lines.collect::<String>()).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::encoding::EcPrivateKeyRfc5915Der;
+    use aws_lc_rs::rsa::KeySize;
+    use base64::Engine as _;
+
+    use super::*;
+
+    fn pem(label: &str, der: &[u8]) -> String {
+        let body = base64::engine::general_purpose::STANDARD.encode(der);
+        let lines: Vec<&str> =
+            body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    }
+
+    #[test]
+    fn rsa_is_read_from_pkcs_8_and_pkcs_1_and_matches_its_public_half_in_both_forms() {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
+        // RFC 5208 section 5: version and algorithm take 26 bytes, the rest is PKCS#1.
+        let pkcs1 = &pkcs8.as_ref()[26..];
+        let info = AsDer::<PublicKeyX509Der<'_>>::as_der(pair.public_key()).unwrap();
+        let halves = [
+            pem("PUBLIC KEY", info.as_ref()),
+            pem("RSA PUBLIC KEY", pair.public_key().as_ref()).replace('\n', "\\n"),
+        ];
+        for private in [pem("PRIVATE KEY", pkcs8.as_ref()), pem("RSA PRIVATE KEY", pkcs1)] {
+            let given = GivenKey::from_pem(&private).unwrap();
+            assert_eq!(given.algorithm, Algorithm::Rs256);
+            for half in &halves {
+                assert_eq!(given.matches(&PublicHalf::from_pem(half).unwrap()), Ok(()));
+            }
+        }
+    }
+
+    #[test]
+    fn p_256_is_read_from_sec_1_and_differs_from_another_pair() {
+        let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+        let (one, other) = (
+            EcdsaKeyPair::generate(algorithm).unwrap(),
+            EcdsaKeyPair::generate(algorithm).unwrap(),
+        );
+        let sec1 = AsDer::<EcPrivateKeyRfc5915Der<'_>>::as_der(&one.private_key()).unwrap();
+        // RFC 5915 section 3: the public half may be left out; then it is computed.
+        let given = GivenKey::from_pem(&pem("EC PRIVATE KEY", sec1.as_ref())).unwrap();
+        let half = |pair: &EcdsaKeyPair| {
+            let info = AsDer::<PublicKeyX509Der<'_>>::as_der(pair.public_key()).unwrap();
+            PublicHalf::from_pem(&pem("PUBLIC KEY", info.as_ref())).unwrap()
+        };
+        assert_eq!(given.matches(&half(&one)), Ok(()));
+        assert_eq!(given.matches(&half(&other)), Err(InvalidKey::Mismatch));
+    }
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
-use countersign_ground::config::TlsFiles;
+use countersign_ground::config::{Fault, TlsFiles};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -42,6 +42,16 @@ pub enum TlsError {
     /// Nobody can be verified by it.
     #[error("TLS_CLIENT_CA_FILE: {0}")]
     Authorities(String),
+}
+
+impl TlsError {
+    /// The same as a fault of the configuration.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        let text = self.to_string();
+        let (name, what) = text.split_once(": ").unwrap_or(("TLS_CERT_FILE", &text));
+        Fault::new(name, what)
+    }
 }
 
 impl Tls {

@@ -48,7 +48,7 @@ const WRONG: &[(&str, &[&str])] = &[
         &["hunter2", "0b0b", "zz0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b"],
     ),
     ("MASTER_KEY_PREVIOUS", &["hunter2", "0b0b"]),
-    ("JWT_PRIVATE_KEY", &["hunter2", "-----BEGIN PRIVATE KEY-----\nhunter2"]),
+    ("JWT_PRIVATE_KEY", &["hunter2", concat!("-----BEGIN", " PRIVATE KEY-----\nhunter2")]),
     ("JWT_PUBLIC_KEY", &["hunter2", "-----BEGIN RSA PUBLIC KEY-----\nhunter2\n"]),
     ("JWT_ALG", &["none", "HS256", "rs256"]),
     ("JWT_ROTATE_DAYS", &["0", "often", "3651"]),
@@ -141,6 +141,19 @@ fn values_that_are_fine_apart_but_not_together_are_named() {
         let ran = check(config(&["check"]).envs(settings.iter().copied()));
         assert_eq!(ran.code, Some(1), "{settings:?}");
         assert!(ran.stderr.contains(&format!("\n  {name}: ")), "{settings:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn files_that_the_settings_name_are_looked_into() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("nothing.pem");
+    fs::write(&file, "{}").unwrap();
+    let names = ["RBAC_POLICY_FILE", "TLS_CERT_FILE", "TLS_KEY_FILE"];
+    let ran = check(config(&["check"]).envs(names.map(|name| (name, &file))));
+    assert_eq!(ran.code, Some(1));
+    for fault in ["RBAC_POLICY_FILE: not a usable matrix; /roles", "TLS_CERT_FILE: `"] {
+        assert!(ran.stderr.contains(&format!("\n  {fault}")), "{}", ran.stderr);
     }
 }
 

@@ -70,6 +70,13 @@ impl TestApp {
         Self::on(database, settings, clock).await
     }
 
+    /// The same, with these settings besides, or instead of, those it had.
+    pub async fn restart_with(mut self, settings: &[(&str, &str)]) -> Self {
+        self.settings.retain(|(name, _)| !name.starts_with("MASTER_KEY"));
+        self.settings.extend(settings.iter().map(|(n, v)| ((*n).into(), (*v).into())));
+        self.restart().await
+    }
+
     /// Lets time pass.
     pub fn pass(&self, time: Duration) {
         self.clock.step(i64::try_from(time.as_micros()).unwrap());
