@@ -1,9 +1,11 @@
 //! The limit that Countersign is measured against: the same HTTP stack and cryptography without
 //! storage, checks, logs or limits.
 //!
-//! `baseline PORT` serves; `baseline load` makes the paced load of `load.rs`.
+//! `baseline PORT` serves; `baseline load` makes the paced load of `load.rs`; `baseline decisions`
+//! measures role decisions without any server.
 
 mod connection;
+mod decisions;
 mod load;
 mod sign;
 
@@ -29,8 +31,9 @@ async fn main() -> Result<(), Error> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["load"] => load::run(),
+        ["decisions"] => decisions::run(),
         [port] => serve(port.parse()?).await,
-        _ => Err("usage: baseline PORT | baseline load < plan.json".into()),
+        _ => Err("usage: baseline PORT | baseline decisions | baseline load < plan.json".into()),
     }
 }
 

@@ -35,6 +35,11 @@ macro_rules! uuid_id {
                 Self($crate::ids::Bits(*$crate::ids::uuid_v7(now, entropy).as_bytes()))
             }
 
+            /// Before every other.
+            pub const MIN: Self = Self($crate::ids::Bits([0; 16]));
+            /// Behind every other.
+            pub const MAX: Self = Self($crate::ids::Bits([0xff; 16]));
+
             /// Written into `buffer`: without the machinery of [`std::fmt`], for hot paths.
             #[must_use]
             pub fn write<'b>(&self, buffer: &'b mut [u8; 36]) -> &'b str {

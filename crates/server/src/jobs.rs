@@ -146,7 +146,7 @@ fn failure(error: RingError) -> db::Error {
 
 /// What must be on the disk before the process ends.
 pub async fn finish(app: &App) {
-    let flushed = app.activity.flush(&app.db, app.keys.take_uses()).await;
+    let flushed = app.activity.flush_all(&app.db, app.keys.take_uses()).await;
     let counted = app.record.append_crowds(countersign_ground::clock::Time::MAX).await;
     for error in [flushed.err(), counted.err()].into_iter().flatten() {
         tracing::warn!(%error, "could not write everything before the end");

@@ -21,6 +21,47 @@ CREATE UNIQUE INDEX credentials_by_certificate ON credentials (certificate)
 -- When the last token that it was given expires.
 ALTER TABLE agents ADD COLUMN token_until BIGINT;
 CREATE INDEX agents_by_owner ON agents (tenant, owner, id);
+CREATE INDEX agents_by_status ON agents (tenant, status, id);
+CREATE INDEX agents_by_type ON agents (tenant, agent_type, id);
+CREATE INDEX agents_by_env ON agents (tenant, deployment_env, id);
+
+-- How many agents there are of each kind: a listing says how many match, and must not count a fleet
+-- for it. Rows of all owners together have the owner ''. In parts, so that agents which are
+-- registered at once do not wait for one row; SQLite has one writer and one part.
+CREATE TABLE agent_counts (
+    tenant TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    part BIGINT NOT NULL,
+    agent_type TEXT NOT NULL,
+    deployment_env TEXT NOT NULL,
+    status TEXT NOT NULL,
+    n BIGINT NOT NULL,
+    PRIMARY KEY (tenant, owner, part, agent_type, deployment_env, status)
+);
+INSERT INTO agent_counts
+SELECT tenant, owner, 0, agent_type, deployment_env, status, COUNT(*) FROM agents GROUP BY 1, 2, 4, 5, 6;
+INSERT INTO agent_counts
+SELECT tenant, '', 0, agent_type, deployment_env, status, COUNT(*) FROM agents GROUP BY 1, 4, 5, 6;
+
+CREATE TRIGGER agents_counted AFTER INSERT ON agents BEGIN
+    INSERT INTO agent_counts
+    VALUES (NEW.tenant, NEW.owner, 0, NEW.agent_type, NEW.deployment_env, NEW.status, 1),
+           (NEW.tenant, '', 0, NEW.agent_type, NEW.deployment_env, NEW.status, 1)
+        ON CONFLICT DO UPDATE SET n = n + 1;
+END;
+CREATE TRIGGER agents_recounted AFTER UPDATE OF owner, agent_type, deployment_env, status ON agents
+WHEN OLD.owner <> NEW.owner OR OLD.agent_type <> NEW.agent_type
+    OR OLD.deployment_env <> NEW.deployment_env OR OLD.status <> NEW.status
+BEGIN
+    UPDATE agent_counts SET n = n - 1
+     WHERE tenant = OLD.tenant AND owner IN (OLD.owner, '') AND part = 0
+       AND agent_type = OLD.agent_type AND deployment_env = OLD.deployment_env
+       AND status = OLD.status;
+    INSERT INTO agent_counts
+    VALUES (NEW.tenant, NEW.owner, 0, NEW.agent_type, NEW.deployment_env, NEW.status, 1),
+           (NEW.tenant, '', 0, NEW.agent_type, NEW.deployment_env, NEW.status, 1)
+        ON CONFLICT DO UPDATE SET n = n + 1;
+END;
 
 ALTER TABLE signing_keys ADD COLUMN origin TEXT NOT NULL DEFAULT 'generated';
 ALTER TABLE signing_keys ADD COLUMN activated_at BIGINT;

@@ -131,3 +131,59 @@ async fn filters_narrow_the_list_together() {
         assert_eq!(page["total"], wanted.len(), "{query}");
     }
 }
+
+#[tokio::test]
+async fn what_is_counted_is_what_is_there_after_changes_of_every_kind() {
+    let app = TestApp::start().await;
+    let mut ids = Vec::new();
+    for n in 0..12 {
+        let mut body = new_agent(&format!("a{n}"));
+        body["owner"] = json!(["one", "other"][n % 2]);
+        body["agentType"] = json!(["router", "monitor", "custom"][n % 3]);
+        body["deploymentEnv"] = json!(["staging", "production"][n / 6]);
+        let made = app.operator().post("/api/v1/agents", body).await.expect(201);
+        ids.push(made["agentId"].as_str().unwrap().to_owned());
+    }
+    for (n, patch) in [
+        (0, json!({"owner": "third"})),
+        (1, json!({"agentType": "screener", "status": "suspended"})),
+        (2, json!({"version": "2.0.0"})),
+        (3, json!({"status": "decommissioned"})),
+        (4, json!({"deploymentEnv": "development", "owner": "one"})),
+    ] {
+        app.operator().patch(&format!("/api/v1/agents/{}", ids[n]), patch).await.expect(200);
+    }
+    let path = format!("/api/v1/agents/{}/quarantine", ids[5]);
+    app.operator().post(&path, json!({"reason": "a test"})).await.expect(200);
+
+    let all = app.operator().get("/api/v1/agents?limit=100").await.expect(200);
+    let all = all["data"].as_array().unwrap().clone();
+    for query in [
+        vec![],
+        vec![("owner", "one")],
+        vec![("owner", "third")],
+        vec![("owner", "nobody")],
+        vec![("status", "suspended")],
+        vec![("status", "decommissioned"), ("owner", "other")],
+        vec![("agentType", "screener")],
+        vec![("deploymentEnv", "development")],
+        vec![("agentType", "custom"), ("deploymentEnv", "production"), ("status", "suspended")],
+        vec![("owner", "one"), ("agentType", "router"), ("deploymentEnv", "production")],
+    ] {
+        let matches = |agent: &Value| query.iter().all(|(name, value)| agent[*name] == *value);
+        let expected: Vec<Value> = all.iter().filter(|agent| matches(agent)).cloned().collect();
+        let filter: String = query.iter().map(|(name, value)| format!("&{name}={value}")).collect();
+        let mut found = Vec::new();
+        for page in 1.. {
+            let path = format!("/api/v1/agents?limit=2&page={page}{filter}");
+            let answer = app.operator().get(&path).await.expect(200);
+            assert_eq!(answer["total"], expected.len(), "{filter}");
+            let data = answer["data"].as_array().unwrap().clone();
+            if data.is_empty() {
+                break;
+            }
+            found.extend(data);
+        }
+        assert_eq!(found, expected, "page by page, newest first: {filter}");
+    }
+}

@@ -15,6 +15,7 @@ struct Schema {
     files: Vec<String>,
     tables: BTreeMap<String, BTreeSet<String>>,
     indexes: BTreeSet<String>,
+    triggers: BTreeSet<String>,
 }
 
 impl Schema {
@@ -24,13 +25,18 @@ impl Schema {
         let mut files: Vec<String> =
             names.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
         files.sort();
-        let mut schema =
-            Self { files: Vec::new(), tables: BTreeMap::new(), indexes: BTreeSet::new() };
+        let mut schema = Self {
+            files: Vec::new(),
+            tables: BTreeMap::new(),
+            indexes: BTreeSet::new(),
+            triggers: BTreeSet::new(),
+        };
         for file in files {
             let text = std::fs::read_to_string(folder.join(&file)).unwrap();
             let code: Vec<&str> =
                 text.lines().map(|line| line.split("--").next().unwrap()).collect();
-            for statement in code.join(" ").split(';') {
+            let code = without(&without(&code.join(" "), "$$", "$$"), " BEGIN ", " END;");
+            for statement in code.split(';') {
                 schema.apply(statement);
             }
             schema.files.push(file);
@@ -42,6 +48,11 @@ impl Schema {
         let words: Vec<&str> = statement.split_whitespace().collect();
         match *words {
             [] | ["INSERT" | "UPDATE" | "DELETE", ..] => {}
+            // What a trigger does is written in each dialect's own words, and tested by what it did.
+            ["CREATE", "FUNCTION", ..] => {}
+            ["CREATE", "TRIGGER", name, ..] => {
+                self.triggers.insert(name.to_owned());
+            }
             ["CREATE", "TABLE", name, ..] => {
                 let (_, body) = statement.split_once('(').unwrap();
                 let columns = parts(body.trim_end().strip_suffix(')').unwrap());
@@ -56,6 +67,23 @@ impl Schema {
             _ => panic!("this test does not know what it does: {statement}"),
         }
     }
+}
+
+/// A text without what stands from `start` to `end`, each time; a statement's end stays one.
+fn without(text: &str, start: &str, end: &str) -> String {
+    let mut parts = text.split(start);
+    let mut left = parts.next().unwrap().to_owned();
+    if start == end {
+        for (i, part) in parts.enumerate() {
+            left.push_str(if i % 2 == 1 { part } else { " " });
+        }
+    } else {
+        for part in parts {
+            left.push(';');
+            left.push_str(part.split_once(end).unwrap().1);
+        }
+    }
+    left
 }
 
 /// The columns among the parts of a table's definition, commas within brackets left alone.

@@ -177,34 +177,90 @@ pub async fn list_page(
     limit: i64,
     offset: i64,
 ) -> db::Result<(Vec<Agent>, i64)> {
-    const MATCHING: &str = "SELECT COUNT(*) FROM agents WHERE tenant = $1
-          AND ($2 IS NULL OR owner = $2) AND ($3 IS NULL OR agent_type = $3)
-          AND ($4 IS NULL OR deployment_env = $4) AND ($5 IS NULL OR status = $5)";
-    let filter = params![
+    let total = matching(db, permit, wanted).await?;
+    let here = limit.min(total - offset);
+    if here <= 0 {
+        return Ok((Vec::new(), total));
+    }
+    // From the nearer end: what is skipped is read, too.
+    let from_oldest = offset > total / 2;
+    let skipped = if from_oldest { total - offset - here } else { offset };
+    let params = params![
         permit.tenant(),
         wanted.owner.clone(),
         wanted.agent_type.map(AgentType::as_str),
         wanted.deployment_env.map(DeploymentEnv::as_str),
         wanted.status.map(Status::as_str),
+        here,
+        skipped,
     ];
-    let mut count = db.query(MATCHING, filter).await?;
-    let total = count.first_mut().map_or(Ok(0), Row::take)?;
-    let mut page = filter.to_vec();
-    page.extend_from_slice(params![limit, offset]);
-    let rows = db
+    let rows = db.query(page_sql(wanted, from_oldest), params).await?;
+    let mut agents =
+        rows.into_iter().map(|mut row| agent(&mut row)).collect::<db::Result<Vec<_>>>()?;
+    if from_oldest {
+        agents.reverse();
+    }
+    Ok((agents, total))
+}
+
+/// How many agents match, by the counts that are kept of each kind.
+async fn matching(db: &Db, permit: &Permit<ReadAgents>, wanted: &Wanted) -> db::Result<i64> {
+    let mut sum = db
         .query(
-            columns!(
-                "SELECT",
-                "FROM agents WHERE tenant = $1
-                    AND ($2 IS NULL OR owner = $2) AND ($3 IS NULL OR agent_type = $3)
-                    AND ($4 IS NULL OR deployment_env = $4) AND ($5 IS NULL OR status = $5)
-                  ORDER BY id DESC LIMIT $6 OFFSET $7"
-            ),
-            &page,
+            "SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT) FROM agent_counts
+              WHERE tenant = $1 AND owner = $2 AND ($3 IS NULL OR agent_type = $3)
+                AND ($4 IS NULL OR deployment_env = $4) AND ($5 IS NULL OR status = $5)",
+            params![
+                permit.tenant(),
+                wanted.owner.as_deref().unwrap_or_default(),
+                wanted.agent_type.map(AgentType::as_str),
+                wanted.deployment_env.map(DeploymentEnv::as_str),
+                wanted.status.map(Status::as_str),
+            ],
         )
         .await?;
-    let agents = rows.into_iter().map(|mut row| agent(&mut row)).collect::<db::Result<_>>()?;
-    Ok((agents, total))
+    sum.first_mut().map_or(Ok(0), Row::take)
+}
+
+/// One text for each set of filters: a database plans `$2 IS NULL OR owner = $2` without the index.
+fn page_sql(wanted: &Wanted, from_oldest: bool) -> &'static str {
+    macro_rules! page {
+        ($owner:literal $type:literal $env:literal $status:literal) => {
+            if from_oldest {
+                page!("ASC" $owner $type $env $status)
+            } else {
+                page!("DESC" $owner $type $env $status)
+            }
+        };
+        ($order:literal $owner:literal $type:literal $env:literal $status:literal) => {
+            concat!(
+                "SELECT id, tenant, email, agent_type, version, capabilities, owner,
+                        deployment_env, status, scopes, allowed_resources, gen, revision,
+                        created_at, updated_at, last_seen_at
+                   FROM agents WHERE id IN (
+                        SELECT id FROM agents WHERE tenant = $1 AND ",
+                $owner, " AND ", $type, " AND ", $env, " AND ", $status,
+                " ORDER BY id ", $order, " LIMIT $6 OFFSET $7) ORDER BY id ", $order
+            )
+        };
+    }
+    // Each filter that is given stands in the text; of one that is not, only its parameter.
+    macro_rules! pick {
+        ($($chosen:literal)*;) => { page!($($chosen)*) };
+        ($($chosen:literal)*; $given:expr, $with:literal, $without:literal; $($rest:tt)*) => {
+            if $given.is_some() {
+                pick!($($chosen)* $with; $($rest)*)
+            } else {
+                pick!($($chosen)* $without; $($rest)*)
+            }
+        };
+    }
+    pick!(;
+        wanted.owner, "owner = $2", "$2 IS NULL";
+        wanted.agent_type, "agent_type = $3", "$3 IS NULL";
+        wanted.deployment_env, "deployment_env = $4", "$4 IS NULL";
+        wanted.status, "status = $5", "$5 IS NULL";
+    )
 }
 
 /// Changes an agent, if it still has the revision that the client read.

@@ -133,7 +133,7 @@ async fn take_quota<'a>(app: &'a App, agent: &AgentFacts) -> Result<Option<Taken
         return Ok(Some(taken?));
     }
     // What is noted and not stored yet counts, too.
-    app.activity.flush(&app.db, app.keys.take_uses()).await?;
+    app.activity.flush_agent(&app.db, agent.id).await?;
     let stored = quotas::store::count(&app.db, agent.id, now.month()).await?;
     app.quotas.learn(agent.id, now.month(), stored);
     app.quotas.take(agent.id, most, now).transpose().map_err(OAuthError::from)

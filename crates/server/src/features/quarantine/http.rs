@@ -51,7 +51,7 @@ pub async fn quarantine(
     let reason = fields.required("reason", fields::text_up_to(512));
     fields.finish()?;
     // What was noted of its tokens must be stored before it is asked for.
-    app.activity.flush(&app.db, app.keys.take_uses()).await?;
+    app.activity.flush_agent(&app.db, id).await?;
 
     let now = app.clock.now();
     let receipt_id = ReceiptId::new(now, &app.entropy);

@@ -1,0 +1,70 @@
+//! Role decisions in process: how many a second one core makes, with few roles and with many.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use countersign_policy::Matrix;
+use serde_json::{Value, json};
+
+use crate::Error;
+
+const SPAN: Duration = Duration::from_millis(200);
+const ROUNDS: usize = 15;
+
+/// Prints decisions a second as JSON: with the built-in matrix, and with 10 and 1 000 roles.
+pub(crate) fn run() -> Result<(), Error> {
+    let (ten, thousand) = (Matrix::parse(&file(10))?, Matrix::parse(&file(1_000))?);
+    let built_in = Matrix::built_in();
+    let (mut few, mut many, mut own) = (Vec::new(), Vec::new(), Vec::new());
+    // In turn, so that all meet the same noise.
+    for _ in 0..ROUNDS {
+        few.push(rate(&ten, "role9", "resource9"));
+        many.push(rate(&thousand, "role999", "resource999"));
+        own.push(rate(&built_in, "approver", "policy"));
+    }
+    let figures = json!({
+        "ten_roles": median(few), "thousand_roles": median(many), "built_in": median(own),
+    });
+    println!("{figures}");
+    Ok(())
+}
+
+/// A matrix in which each role holds ten actions on ten resources, and the last one few.
+fn file(roles: usize) -> String {
+    let mut matrix = serde_json::Map::new();
+    for role in 0..roles {
+        let actions: Vec<String> = (0..10).map(|action| format!("action{action}")).collect();
+        let resources = (0..10).map(|i| (format!("resource{}", role.saturating_sub(i)), &actions));
+        let held: serde_json::Map<String, Value> =
+            resources.map(|(name, actions)| (name, json!(actions))).collect();
+        matrix.insert(format!("role{role}"), held.into());
+    }
+    matrix["role0"]["operators"] = json!(["write"]);
+    matrix["role0"]["rbac"] = json!(["reload"]);
+    let roles: Vec<String> = (0..roles).map(|role| format!("role{role}")).collect();
+    json!({"roles": roles, "matrix": matrix}).to_string()
+}
+
+/// An allow, a denial and an unknown permission in turn.
+fn rate(matrix: &Matrix, role: &str, resource: &str) -> f64 {
+    #[expect(clippy::disallowed_methods, reason = "it measures")]
+    let start = std::time::Instant::now();
+    let mut decisions = 0_u64;
+    while start.elapsed() < SPAN {
+        for _ in 0..1_000 {
+            for action in ["action7", "approve", "none"] {
+                let roles = black_box([role]);
+                drop(black_box(matrix.decide(roles, black_box(resource), black_box(action))));
+            }
+        }
+        decisions += 3_000;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    let rate = decisions as f64 / start.elapsed().as_secs_f64();
+    rate
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2].round()
+}
