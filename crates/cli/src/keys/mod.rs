@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use self::revoke::Revoke;
 use crate::client::Client;
-use crate::output::{self, Output, record, table};
+use crate::listing::{Listing, Paging};
+use crate::output::{Output, record};
 use crate::refusal::Refusal;
 
 #[derive(Subcommand)]
@@ -17,7 +18,7 @@ pub(crate) enum Command {
     #[command(after_help = "\
 Example:
   countersign keys list")]
-    List,
+    List(Paging),
 
     /// Sign with the next key; tokens of the former stay good until they expire
     #[command(after_help = "\
@@ -45,7 +46,9 @@ Example:
 
 pub(crate) async fn run(command: Command, client: &Client, output: Output) -> anyhow::Result<()> {
     match command {
-        Command::List => list(client, output).await,
+        Command::List(paging) => {
+            LISTING.print(client.api(&["keys"]), &paging, client, output).await
+        }
         Command::Rotate { force } => rotate(force, client, output).await,
         Command::Revoke(revoke) => revoke::run(revoke, client, output).await,
         Command::Reseal => {
@@ -55,8 +58,9 @@ pub(crate) async fn run(command: Command, client: &Client, output: Output) -> an
     }
 }
 
-async fn list(client: &Client, output: Output) -> anyhow::Result<()> {
-    let columns = [
+const LISTING: Listing = Listing {
+    things: "keys",
+    columns: &[
         ("KEY", "kid"),
         ("STATE", "state"),
         ("ALG", "alg"),
@@ -66,10 +70,8 @@ async fn list(client: &Client, output: Output) -> anyhow::Result<()> {
         ("RETIRES", "retiresAt"),
         ("REVOKED", "revokedAt"),
         ("LAST USED", "lastUsedAt"),
-    ];
-    let answer = client.get(client.api(&["keys"])).await?;
-    Ok(output.print(&answer, |answer| table(&columns, output::rows(answer)))?)
-}
+    ],
+};
 
 async fn rotate(force: bool, client: &Client, output: Output) -> anyhow::Result<()> {
     let body = if force { json!({"force": true}) } else { json!({}) };

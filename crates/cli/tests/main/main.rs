@@ -10,6 +10,7 @@ mod credentials;
 mod database;
 mod double;
 mod faults;
+mod fleet;
 mod http;
 mod keys;
 mod ledger;
