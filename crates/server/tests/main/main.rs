@@ -26,6 +26,7 @@ mod keys_lifecycle;
 mod main_job;
 mod metrics;
 mod migrations;
+mod operators;
 mod pooler;
 mod record;
 mod revocation;

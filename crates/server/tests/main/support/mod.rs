@@ -64,8 +64,14 @@ impl TestApp {
     /// Stops the server and starts it again on the same database, under the same issuer, though
     /// on another port.
     pub async fn restart(self) -> Self {
+        self.restart_with(&[]).await
+    }
+
+    /// As [`Self::restart`], with these settings in place of those that were given so far.
+    pub async fn restart_with(self, more: &[(&str, &str)]) -> Self {
         let Self { server, clock, database, mut settings, .. } = self;
         settings.push(("ISSUER_URL".into(), server.app.law.issuer.to_string()));
+        settings.extend(more.iter().map(|(name, value)| ((*name).into(), (*value).into())));
         server.stop().await;
         Self::on(database, settings, clock).await
     }
