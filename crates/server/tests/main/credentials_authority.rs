@@ -119,3 +119,64 @@ async fn each_change_is_recorded_with_who_made_it_and_why_they_might() {
         assert!(!event.to_string().contains("sk_live_"), "{event}");
     }
 }
+
+#[tokio::test]
+async fn a_token_with_less_than_its_agent_holds_makes_no_secret_of_its_own_agent() {
+    let app = TestApp::start().await;
+    let agent = app.agent("screener", &["audit:read", "payroll:run"]).await;
+    for less in ["audit:read", "payroll:run"] {
+        let answer = app.token_answer(&agent, &[("scope", less)]).await.expect(200);
+        let itself = app.client(As::Bearer(answer["access_token"].as_str().unwrap()));
+        for answer in [
+            itself.post(&path(&agent), json!({})).await,
+            itself.post(&path(&agent), json!({"certificateThumbprint": "x"})).await,
+            itself.post(&format!("{}/rotate", first(&agent)), json!({})).await,
+        ] {
+            answer.problem(403, "INSUFFICIENT_SCOPE");
+            assert!(!answer.text.contains("sk_live_"));
+        }
+        itself.get(&path(&agent)).await.expect(200);
+    }
+    let whole = "payroll:run audit:read";
+    let answer = app.token_answer(&agent, &[("scope", whole)]).await.expect(200);
+    let itself = app.client(As::Bearer(answer["access_token"].as_str().unwrap()));
+    itself.post(&path(&agent), json!({})).await.expect(201);
+    itself.post(&format!("{}/rotate", first(&agent)), json!({})).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_token_from_before_its_agent_was_granted_more_makes_no_secret() {
+    let app = TestApp::start().await;
+    let agent = app.agent("screener", &["audit:read"]).await;
+    let token = app.token(&agent).await;
+    let more = json!({"scopes": ["audit:read", "agents:write"]});
+    app.operator().patch(&format!("/api/v1/agents/{}", agent.id), more).await.expect(200);
+    let itself = app.client(As::Bearer(&token));
+    itself.post(&path(&agent), json!({})).await.problem(403, "INSUFFICIENT_SCOPE");
+    let token = app.token(&agent).await;
+    app.client(As::Bearer(&token)).post(&path(&agent), json!({})).await.expect(201);
+}
+
+#[tokio::test]
+async fn an_operator_makes_no_secret_of_an_agent_that_holds_what_their_roles_do_not() {
+    let app = TestApp::start().await;
+    app.operator_with("default", &["admin"]).await;
+    let text = include_str!("../../../../tests/vectors/rbac-policies.json");
+    let mut matrix: serde_json::Value = serde_json::from_str(text).unwrap();
+    matrix["matrix"]["dev"] = json!({"agents": ["write", "read"]});
+    app.operator().put("/api/v1/rbac/matrix", matrix).await.expect(200);
+    let (_, token) = app.operator_with("default", &["dev"]).await;
+    let registrar = app.client(As::Bearer(&token));
+    let more = app.agent("more", &["agents:read", "audit:read"]).await;
+    let outside = app.agent("outside", &["agents:read", "payroll:run"]).await;
+    for answer in [
+        registrar.post(&path(&more), json!({})).await,
+        registrar.post(&format!("{}/rotate", first(&more)), json!({})).await,
+    ] {
+        let problem = answer.problem(403, "FORBIDDEN");
+        assert!(problem["detail"].as_str().unwrap().contains("`audit:read`"), "{problem}");
+    }
+    registrar.delete(&first(&more)).await.expect(204);
+    registrar.post(&path(&outside), json!({})).await.expect(201);
+    registrar.post(&format!("{}/rotate", first(&outside)), json!({})).await.expect(200);
+}

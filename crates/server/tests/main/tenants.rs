@@ -1,4 +1,8 @@
-//! Tenants don't meet: what belongs to one is not there for another.
+//! Tenants don't meet: what belongs to one is not there for another. How they are kept, and who acts in
+//! another, is in the modules below.
+
+mod acting;
+mod kept;
 
 use serde_json::json;
 
