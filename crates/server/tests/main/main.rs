@@ -20,6 +20,8 @@ mod discovery;
 mod health;
 mod http_bodies;
 mod http_rules;
+mod identity_hostile;
+mod identity_unrecorded;
 mod introspection;
 mod keys_at_rest;
 mod keys_import;
