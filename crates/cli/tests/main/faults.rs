@@ -4,6 +4,7 @@
 mod clients;
 mod data;
 mod disk;
+mod identity;
 mod postgres;
 mod proxy;
 mod reread;
