@@ -29,6 +29,7 @@ mod keys_lifecycle;
 mod main_job;
 mod metrics;
 mod migrations;
+mod model;
 mod operators;
 mod plans;
 mod pooler;
