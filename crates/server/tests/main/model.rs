@@ -21,7 +21,7 @@ use std::cell::RefCell;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 
 use crate::support::TestApp;
 use calls::{Step, sequences};
@@ -54,7 +54,7 @@ async fn sequence(shared: &mut Shared, start: Start, steps: &[Step], figures: &m
 
 #[test]
 fn random_sequences_of_calls_go_as_the_model_says() {
-    let runtime = Runtime::new().unwrap();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let (figures, kept) = (RefCell::new(Figures::default()), RefCell::new(None));
     let config = Config {
         cases: SEQUENCES,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -49,15 +50,11 @@ impl Run<'_> {
         if let Some(agent) = agent {
             self.check_agent(agent).await;
             let own = |token: &usize| self.world.tokens[*token].agent == agent;
-            let own: Vec<usize> = (0..self.world.tokens.len()).rev().filter(own).collect();
-            for token in own.into_iter().take(LATEST) {
-                self.check_token(token).await;
-            }
-            return;
-        }
-        self.turn += 1;
-        if let Some(token) = self.turn.checked_rem(self.world.tokens.len()) {
-            self.check_token(token).await;
+            let own = (0..self.world.tokens.len()).rev().filter(own).take(LATEST).collect();
+            self.check_tokens(own).await;
+        } else if let Some(token) = self.turn.checked_rem(self.world.tokens.len()) {
+            self.turn += 1;
+            self.check_tokens(vec![token]).await;
         }
     }
 
@@ -70,21 +67,33 @@ impl Run<'_> {
         assert_eq!(shown.header("etag"), known.etag(), "{}", self.at);
     }
 
-    /// A token is as good as the model says, where it is asked about and where it is used.
-    pub async fn check_token(&mut self, token: usize) {
-        let tenant = self.world.agents[self.world.tokens[token].agent].tenant;
-        let answer = self.introspect_within(tenant, token).await;
-        self.introspected(&answer, Some(token), tenant);
-        let wanted = self.world.bearer(token).map_or_else(|no| no.status, |_| 200);
-        let status = self.door(&self.world.tokens[token].text).await;
-        assert_eq!(status, wanted, "{}: token {token} at a door", self.at);
-        let agent = &self.world.agents[self.world.tokens[token].agent];
-        assert!(agent.status == Status::Active || status != 200, "{}: a door is open", self.at);
+    /// Tokens are as good as the model says, where they are asked about and where they are used.
+    pub async fn check_tokens(&mut self, tokens: Vec<usize>) {
+        let tenant = |token: usize| self.world.agents[self.world.tokens[token].agent].tenant;
+        let own: Vec<_> = tokens.iter().map(|&token| (token, tenant(token))).collect();
+        self.check_introspection(own).await;
+        for token in tokens {
+            let wanted = self.world.bearer(token).map_or_else(|no| no.status, |_| 200);
+            let status = self.door(&self.world.tokens[token].text).await;
+            assert_eq!(status, wanted, "{}: token {token} at a door", self.at);
+            let agent = &self.world.agents[self.world.tokens[token].agent];
+            let open = status == 200 && agent.status != Status::Active;
+            assert!(!open, "{}: a door is open to {}", self.at, agent.word());
+        }
     }
 
-    async fn introspect_within(&self, tenant: usize, token: usize) -> Answer {
-        let form = [("token", self.world.tokens[token].text.as_str())];
-        self.bootstrap(tenant).form("/api/v1/token/introspect", &form).await
+    /// Tokens are known in these tenants as the model says. Asked all at once: it is the record that
+    /// takes its time.
+    async fn check_introspection(&mut self, tokens: Vec<(usize, usize)>) {
+        let ask = async |&(token, tenant): &(usize, usize)| {
+            let form = [("token", self.world.tokens[token].text.as_str())];
+            self.bootstrap(tenant).form("/api/v1/token/introspect", &form).await
+        };
+        let answers = join_all(tokens.iter().map(ask)).await;
+        for ((token, tenant), answer) in tokens.into_iter().zip(answers) {
+            assert_eq!(answer.status, 200, "{}: {}", self.at, answer.text);
+            self.introspected(&answer, Some(token), tenant);
+        }
     }
 
     /// Everything, at the end of a sequence.
@@ -104,13 +113,11 @@ impl Run<'_> {
                 self.ask_with(agent, &secret).await;
             }
         }
-        for token in 0..self.world.tokens.len() {
-            self.check_token(token).await;
-            let own = self.world.agents[self.world.tokens[token].agent].tenant;
-            let other = usize::from(own == 0);
-            let answer = self.introspect_within(other, token).await;
-            self.introspected(&answer, Some(token), other);
-        }
+        let tokens: Vec<usize> = (0..self.world.tokens.len()).collect();
+        let of = |token: usize| self.world.agents[self.world.tokens[token].agent].tenant;
+        let foreign = tokens.iter().map(|&token| (token, usize::from(of(token) == 0))).collect();
+        self.check_introspection(foreign).await;
+        self.check_tokens(tokens).await;
         for operator in 0..self.world.operators.len() {
             self.look_at_operator(operator).await;
         }

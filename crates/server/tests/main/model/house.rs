@@ -176,10 +176,8 @@ impl Run<'_> {
             self.world.note(tenant, "key.revoked", format!("keys/{kid}"));
             self.learn_keys().await;
             let of_it = |token: &usize| self.world.tokens[*token].key == key;
-            let of_it: Vec<usize> = (0..self.world.tokens.len()).rev().filter(of_it).collect();
-            for token in of_it.into_iter().take(4) {
-                self.check_token(token).await;
-            }
+            let of_it = (0..self.world.tokens.len()).rev().filter(of_it).take(4).collect();
+            self.check_tokens(of_it).await;
         }
     }
 

@@ -298,7 +298,7 @@ impl Run<'_> {
         if self.world.agents[agent].tenant == tenant && own.is_none_or(|own| own == agent) {
             self.end_token(token, tenant);
         }
-        self.check_token(token).await;
+        self.check_tokens(vec![token]).await;
     }
 
     fn end_token(&mut self, token: usize, tenant: usize) {
