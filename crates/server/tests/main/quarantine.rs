@@ -212,3 +212,30 @@ async fn a_reason_has_1_to_512_characters() {
     let longest = json!({"reason": "ä".repeat(512)});
     app.operator().post(&path, longest).await.expect(200);
 }
+
+#[tokio::test]
+async fn a_secret_that_is_made_meanwhile_does_not_outlive_it() {
+    let app = TestApp::start().await;
+    for round in 0..5 {
+        let agent = app.agent(&format!("agent{round}"), &["audit:read"]).await;
+        let rotate = format!("{}/{}/rotate", credentials(&agent), agent.credential);
+        let (operator, create) = (app.operator(), credentials(&agent));
+        let grace = json!({"graceSeconds": 600});
+        let (stopped, made, rotated) = tokio::join!(
+            quarantine(&app, &agent),
+            operator.post(&create, json!({})),
+            operator.post(&rotate, grace)
+        );
+        stopped.expect(200);
+        reinstate(&app, &agent).await.expect(200);
+        for answer in [made, rotated] {
+            if answer.status.is_success() {
+                let secret = answer.json()["clientSecret"].clone();
+                assert!(!works(&app, &agent, &secret).await);
+            } else {
+                assert_eq!(answer.status, 409, "{answer:?}");
+            }
+        }
+        assert!(!works(&app, &agent, &json!(agent.secret)).await);
+    }
+}

@@ -211,3 +211,20 @@ async fn what_is_almost_a_token_is_none() {
         assert!([401, 431].contains(&answer.status.as_u16()), "{answer:?}");
     }
 }
+
+#[tokio::test]
+async fn a_token_that_is_made_while_its_operator_is_removed_is_dead() {
+    let app = TestApp::start().await;
+    for round in 0..5 {
+        let path = one(&make(&app, &format!("olga{round}"), &["readonly"]).await);
+        let (operator, tokens) = (app.operator(), format!("{path}/tokens"));
+        let (made, removed) =
+            tokio::join!(operator.post(&tokens, json!({})), operator.delete(&path));
+        removed.expect(204);
+        if made.status == 201 {
+            assert!(!works(&app, text(&made.json(), "token")).await);
+        } else {
+            made.problem(404, "OPERATOR_NOT_FOUND");
+        }
+    }
+}
