@@ -11,7 +11,6 @@ mod strangers;
 
 use std::any::Any;
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use crate::clock::{Clock, Time};
 use crate::db::{self, Db};
@@ -102,17 +101,21 @@ impl Record {
         search::search(&self.db, filter).await
     }
 
-    /// Forgets the tenant's role decisions from before `before`, in pieces, so that nothing else
-    /// waits long behind them; gives how many.
+    /// Forgets role decisions from before `before`, of the tenant of `tell`, in pieces, so that nothing
+    /// else waits long behind them; gives how many. `tell` makes an event for each piece, which commits
+    /// with it.
     ///
     /// # Errors
-    /// When the database fails; those of the pieces before are gone.
-    pub async fn forget_decisions(&self, tenant: &Arc<str>, before: Time) -> db::Result<i64> {
+    /// When the database fails; those of the pieces before are gone, as the record says.
+    pub async fn forget_decisions(
+        &self,
+        tell: impl Fn() -> Event,
+        before: Time,
+    ) -> db::Result<i64> {
         let (mut forgotten, mut from) = (0, Some(Cursor::OLDEST));
         while let Some(cursor) = from {
             let span = (cursor, before);
-            let (count, next) =
-                search::forget(&self.db, Arc::clone(tenant), "decision.made", span).await?;
+            let (count, next) = search::forget(&self.db, tell(), "decision.made", span).await?;
             forgotten += count;
             from = next;
         }

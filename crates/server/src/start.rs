@@ -25,7 +25,7 @@ use crate::features::activity::Activity;
 use crate::features::keys::{self, RingChange};
 use crate::features::operators::bootstrap::{self, BootstrapError, BootstrapToken};
 use crate::features::quotas::Quotas;
-use crate::features::rbac::{MatrixError, Rbac, leaves_somebody};
+use crate::features::rbac::{MatrixError, Rbac, Source, leaves_somebody};
 use crate::features::{agents, credentials, oauth, operators, tenants};
 use crate::law::directory::Directory;
 use crate::law::permit::{Job, Permit};
@@ -238,13 +238,14 @@ async fn open_ring(
 /// Refuses a matrix file under which nobody could mend anything.
 async fn admits_somebody(db: &Db, matrix: &Arc<Matrix>, now: Time) -> Result<(), MatrixError> {
     db.write(Arc::clone(matrix), move |tx, matrix| {
-        Box::pin(async move { leaves_somebody(tx, matrix, now).await })
+        Box::pin(async move { leaves_somebody(tx, matrix, Source::File, now).await })
     })
     .await
 }
 
 /// Reads everything into memory that decisions need.
 async fn remember(db: &Db, directory: &Arc<Directory>, now: Time) -> db::Result<()> {
+    tenants::store::begin(db, now).await?;
     tenants::store::load(db, directory).await?;
     operators::store::load(db, directory).await?;
     agents::store::load(db, directory).await?;

@@ -85,6 +85,10 @@ fn tell(server: &Server) {
         BootstrapToken::Ended => tracing::warn!(
             "BOOTSTRAP_ADMIN_TOKEN was revoked and stays so; unset it, or set a new one"
         ),
+        BootstrapToken::Gone => tracing::info!(
+            "the first operator's token was revoked; \
+             set BOOTSTRAP_ADMIN_TOKEN to give them a new one"
+        ),
         BootstrapToken::Elsewhere => tracing::info!(
             "the first operator's token was made at an earlier start; \
              set BOOTSTRAP_ADMIN_TOKEN to give it a new one"

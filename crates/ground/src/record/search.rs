@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -11,6 +10,7 @@ use crate::clock::Time;
 use crate::db::{self, Db};
 use crate::ids::{AgentId, EventId};
 use crate::params;
+use crate::record::Event;
 
 /// Rows looked at for one page. A page may be shorter than asked, even empty, while a cursor says
 /// that there is more: a rare event in a long record costs several short calls, not one long one.
@@ -147,11 +147,12 @@ fn member(name: &str, value: &str) -> String {
 
 /// An event's id holds its time, so its neighbours of the same millisecond are all there is to
 /// look at.
-/// Deletes the events of an action among the next few from `from` to `before`, oldest first; gives
-/// how many, and where to go on.
+/// Deletes the events of an action, of the tenant of `tell`, among the next few from `from` to
+/// `before`, oldest first; gives how many, and where to go on. That some were deleted is told by `tell`
+/// in the same transaction.
 pub(super) async fn forget(
     db: &Db,
-    tenant: Arc<str>,
+    tell: Event,
     action: &'static str,
     (from, before): (Cursor, Time),
 ) -> db::Result<(i64, Option<Cursor>)> {
@@ -169,18 +170,33 @@ pub(super) async fn forget(
         last.map(|mut row| Ok::<_, db::Error>(Cursor { time: row.take()?, position: row.take()? }));
     let next = next.transpose()?;
     let until = next.unwrap_or(Cursor { time: before.0 - 1, position: i64::MAX });
-    let deleted = db.write(tenant, move |tx, tenant| {
+    let deleted = db.write(tell, move |tx, tell| {
         Box::pin(async move {
-            tx.execute(
-                "DELETE FROM audit_events
+            let deleted = tx
+                .execute(
+                    "DELETE FROM audit_events
                   WHERE (time, position) > ($1, $2) AND (time, position) <= ($3, $4)
                     AND tenant = $5 AND action = $6",
-                params![from.time, from.position, until.time, until.position, &**tenant, action],
-            )
-            .await
+                    params![
+                        from.time,
+                        from.position,
+                        until.time,
+                        until.position,
+                        &*tell.tenant,
+                        action
+                    ],
+                )
+                .await?;
+            let deleted = i64::try_from(deleted).unwrap_or(i64::MAX);
+            if deleted > 0 {
+                let mut told = tell.clone();
+                told.meta("deleted", deleted);
+                tx.record(told.leaf());
+            }
+            Ok::<_, db::Error>(deleted)
         })
     });
-    Ok((i64::try_from(deleted.await?).unwrap_or(i64::MAX), next))
+    Ok((deleted.await?, next))
 }
 
 pub(super) async fn find(db: &Db, tenant: &str, id: EventId) -> db::Result<Option<String>> {

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 
 use super::Matrix;
-use crate::permission::is_word;
+use crate::permission::{Permission, is_word};
 use crate::{canonical, strict};
 
 /// A place in the text, and what is wrong there.
@@ -82,13 +83,18 @@ impl Reader {
             self.fault(format!("/{}", escaped(name)), "is not a known member");
         }
         let version = match members.get("version") {
-            Some(Value::String(version)) => version.clone(),
+            Some(Value::String(version)) if version.len() <= 64 => version.clone(),
             None => String::new(),
             Some(_) => {
-                self.fault("/version", "must be a string");
+                self.fault("/version", "must be a string of at most 64 characters");
                 String::new()
             }
         };
+        for name in ["description", "updated_at"] {
+            if members.get(name).is_some_and(|value| !value.is_string()) {
+                self.fault(format!("/{name}"), "must be a string");
+            }
+        }
         let (roles, mut names) = self.roles(members.get("roles"));
         let aliases = self.aliases(members.get("aliases"), &names);
         let holders = self.holders(members.get("matrix"), &names);
@@ -174,7 +180,7 @@ impl Reader {
                     self.fault(at, WORD);
                     continue;
                 }
-                for action in self.actions(&at, actions) {
+                for action in self.actions(&at, resource, actions) {
                     let of_resource = holders.entry(resource.as_str().into()).or_default();
                     of_resource.entry(action.into()).or_default().push(index);
                 }
@@ -184,7 +190,7 @@ impl Reader {
         holders
     }
 
-    fn actions<'v>(&mut self, at: &str, value: &'v Value) -> Vec<&'v str> {
+    fn actions<'v>(&mut self, at: &str, resource: &str, value: &'v Value) -> Vec<&'v str> {
         let Value::Array(items) = value else {
             self.fault(at, "must be a list of actions");
             return Vec::new();
@@ -196,7 +202,13 @@ impl Reader {
         }
         let mut actions = Vec::with_capacity(items.len());
         for (i, item) in items.iter().enumerate() {
-            actions.extend(self.word(&format!("{at}/{i}"), item));
+            let at = format!("{at}/{i}");
+            let Some(action) = self.word(&at, item) else { continue };
+            // What is no permission could not be given, nor seen to be lacking.
+            if Permission::from_str(&format!("{resource}:{action}")).is_err() {
+                self.fault(at, "makes a permission of more than 128 characters");
+            }
+            actions.push(action);
         }
         actions.sort_unstable();
         if let Some(twice) = actions.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -219,8 +231,18 @@ impl Reader {
             if !text("pattern").is_some_and(|pattern| pattern.starts_with('/')) {
                 self.fault(format!("{at}/pattern"), "must be a path such as `/api/v1/things/*`");
             }
-            if !methods.is_some_and(|all| !all.is_empty() && all.iter().all(Value::is_string)) {
+            let method = |value: &Value| {
+                let text = value.as_str().unwrap_or_default();
+                text == "*" || !text.is_empty() && text.bytes().all(|c| c.is_ascii_uppercase())
+            };
+            if !methods.is_some_and(|all| !all.is_empty() && all.iter().all(method)) {
                 self.fault(format!("{at}/methods"), "must be a list of methods, or `[\"*\"]`");
+            }
+            const KNOWN: [&str; 4] = ["pattern", "methods", "resource", "action"];
+            for name in item.as_object().into_iter().flat_map(Map::keys) {
+                if !KNOWN.contains(&name.as_str()) {
+                    self.fault(format!("{at}/{}", escaped(name)), "is not a known member");
+                }
             }
             for name in ["resource", "action"] {
                 if !text(name).is_some_and(is_word) {

@@ -16,6 +16,7 @@ use futures_util::future::poll_immediate;
 use http::Extensions;
 use http::header::{self, HeaderMap};
 use http::request::Parts;
+use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use utoipa::IntoParams;
@@ -53,12 +54,25 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let origin = origin(parts, app);
-        let caller = app.law.caller(&parts.headers, certificate(&parts.extensions), origin).await?;
-        if let Who::Operator(_, token) = &caller.who {
-            app.activity.operator_seen(&token.id, app.clock.now());
-        }
-        Ok(caller)
+        caller(app, &parts.headers, certificate(&parts.extensions), origin).await
     }
+}
+
+/// Whoever asks; that an operator did is noted.
+///
+/// # Errors
+/// As [`crate::law::Law::caller`].
+pub async fn caller(
+    app: &App,
+    headers: &HeaderMap,
+    certificate: Option<&Thumbprint>,
+    origin: Origin,
+) -> Result<Caller, Problem> {
+    let caller = app.law.caller(headers, certificate, origin).await?;
+    if let Who::Operator(_, token) = &caller.who {
+        app.activity.operator_seen(&token.id, app.clock.now());
+    }
+    Ok(caller)
 }
 
 /// Where a request comes from, with the proxies that may speak for others taken away.
@@ -220,7 +234,9 @@ impl FromRequestParts<App> for IfMatch {
         let lines = parts.headers.get_all(header::IF_MATCH).iter();
         let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
         let tags = lines.iter().flat_map(|line| line.split(',')).map(|tag| tag.trim().to_owned());
-        Ok(Self((!lines.is_empty() && lines != ["*"]).then(|| tags.collect())))
+        let tags: Vec<String> = tags.collect();
+        let any = lines.is_empty() || tags.iter().any(|tag| tag == "*");
+        Ok(Self((!any).then_some(tags)))
     }
 }
 
@@ -302,6 +318,12 @@ pub async fn read(body: Body) -> Result<Bytes, Problem> {
 }
 
 async fn read_up_to(body: Body, most: usize, patience: Duration) -> Result<Bytes, Problem> {
+    let too_large =
+        || Problem::new(Code::PayloadTooLarge, format!("the body is larger than {most} bytes"));
+    // By its own word, before any of it is read.
+    if usize::try_from(body.size_hint().lower()).is_ok_and(|size| size > most) {
+        return Err(too_large());
+    }
     let mut collecting = pin!(Limited::new(body, most).collect());
     // Most bodies came with their heads, and need no timer.
     let collected = match poll_immediate(collecting.as_mut()).await {
@@ -310,10 +332,7 @@ async fn read_up_to(body: Body, most: usize, patience: Duration) -> Result<Bytes
     };
     match collected {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let detail = format!("the body is larger than {most} bytes");
-            Err(Problem::new(Code::PayloadTooLarge, detail))
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Problem::new(Code::Validation, "the body was cut short")),
         Err(_) => Err(Problem::new(Code::Validation, "the body took too long to arrive")),
     }

@@ -58,6 +58,12 @@ impl Quotas {
         counts.entry(agent).or_insert(Count { month, n });
     }
 
+    /// Forgets everything, after a plan has changed: what an unlimited client was issued is only
+    /// stored.
+    pub fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Forgets the counts of months that are over.
     pub fn forget(&self, now: Time) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -63,10 +63,13 @@ pub enum MatrixError {
     Invalid(#[from] InvalidMatrix),
     /// It would lock everybody out.
     #[error(
-        "under this matrix nobody could use `{0}`: it must be held by a role that an operator with a \
-         live token has"
+        "under this matrix nobody could use `{0}`: it must be held by a role that an operator of the \
+         tenant `default`, or of the role `infra`, with a live token has"
     )]
     LocksOut(&'static str),
+    /// Nobody could upload another one.
+    #[error("under this matrix no operator with a live token would have the role `infra`")]
+    LosesInfra,
     /// A file governs.
     #[error("`{0}` (RBAC_POLICY_FILE) governs: change that file, or unset the variable")]
     FileGoverns(PathBuf),
@@ -85,7 +88,7 @@ impl From<MatrixError> for Problem {
                 let details: Map<String, Value> = named.collect();
                 Self::new(Code::Validation, text).with("details", details)
             }
-            MatrixError::LocksOut(_) => Self::new(Code::Validation, text),
+            MatrixError::LocksOut(_) | MatrixError::LosesInfra => Self::new(Code::Validation, text),
             MatrixError::File(..) | MatrixError::FileGoverns(_) => Self::new(Code::Conflict, text),
         }
     }
@@ -173,12 +176,22 @@ async fn parsed(text: String) -> Result<Arc<Matrix>, MatrixError> {
 ///
 /// # Errors
 /// [`MatrixError::LocksOut`], or the database's failure.
-pub async fn leaves_somebody(tx: &mut Tx, matrix: &Matrix, now: Time) -> Result<(), MatrixError> {
+pub async fn leaves_somebody(
+    tx: &mut Tx,
+    matrix: &Matrix,
+    source: Source,
+    now: Time,
+) -> Result<(), MatrixError> {
+    super::operators::store::hold_administration(tx).await?;
     let present = super::operators::store::present(tx, now).await?;
+    // Another one can be uploaded by infra alone; a file, by whoever can write it.
+    if source == Source::Uploaded && !present.iter().any(|one: &Present| one.is_infra(matrix)) {
+        return Err(MatrixError::LosesInfra);
+    }
     for (permission, resource, action) in
         [("operators:write", "operators", "write"), ("rbac:reload", "rbac", "reload")]
     {
-        if !present.iter().any(|one: &Present| one.may(matrix, resource, action)) {
+        if !present.iter().any(|one: &Present| one.may_everywhere(matrix, resource, action)) {
             return Err(MatrixError::LocksOut(permission));
         }
     }

@@ -74,6 +74,8 @@ actions! {
     ReadMatrix "rbac" "read" Tenant;
     /// Change the role matrix, or shorten what the record keeps of decisions by it.
     ReloadMatrix "rbac" "reload" Installation;
+    /// Upload a role matrix: whoever can, can give any role any permission, in every tenant.
+    UploadMatrix "rbac" "reload" Everything;
     /// See what the server was configured with.
     ReadConfig "config" "read" Everything;
     /// Read the record.

@@ -170,10 +170,23 @@ impl Law {
         match self.tenant_of(&who, headers) {
             Ok(tenant) => Ok(Caller { who, tenant, origin }),
             Err(problem) => {
-                self.auth_failed("foreign-tenant", origin).await?;
+                if problem.status() == http::StatusCode::FORBIDDEN {
+                    self.tenant_refused(&who, origin).await?;
+                }
                 Err(problem)
             }
         }
+    }
+
+    /// Records who wanted to act in a tenant that is not theirs.
+    async fn tenant_refused(&self, who: &Who, origin: Origin) -> Result<(), Problem> {
+        let mut event = self.event("auth.failed");
+        event.outcome = Outcome::Denied;
+        event.tenant = who.home();
+        event.actor = who.actor();
+        event.origin = origin;
+        event.meta("reason", "foreign-tenant");
+        Ok(self.record.append_stranger("foreign-tenant", event).await?)
     }
 
     /// The 401 for whoever presented nothing.

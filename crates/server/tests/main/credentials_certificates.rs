@@ -1,5 +1,7 @@
 //! Credentials that are client certificates (RFC 8705 section 3.1): no secret, one agent each.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use insta::assert_json_snapshot;
@@ -142,4 +144,25 @@ async fn a_thumbprint_is_no_secret() {
         let refused = app.token_answer(&client, &[]).await;
         assert!([400, 401].contains(&refused.status.as_u16()), "{refused:?}");
     }
+}
+
+#[tokio::test]
+async fn a_certificate_of_a_decommissioned_agent_is_bound_anew() {
+    let app = TestApp::start().await;
+    let (agent, other) = (app.agent("one", &[]).await, app.agent("other", &[]).await);
+    bind(&app, &agent, &thumbprint(7)).await.expect(201);
+    app.operator().delete(&format!("/api/v1/agents/{}", agent.id)).await.expect(204);
+    bind(&app, &other, &thumbprint(7)).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_certificate_whose_credential_has_expired_is_bound_anew() {
+    let app = TestApp::start().await;
+    let agent = app.agent("one", &[]).await;
+    let body = json!({
+        "certificateThumbprint": thumbprint(7), "expiresAt": "2026-01-01T00:00:10Z",
+    });
+    app.operator().post(&path(&agent), body).await.expect(201);
+    app.pass(Duration::from_secs(10));
+    bind(&app, &agent, &thumbprint(7)).await.expect(201);
 }

@@ -67,3 +67,14 @@ async fn unchanged(app: &TestApp, reader: &str, token: &str) {
     let tenants = app.operator().get("/api/v1/tenants").await.expect(200);
     assert_eq!((&tenants["total"], &tenants["data"][0]["plan"]), (&json!(1), &json!("unlimited")));
 }
+
+#[tokio::test]
+async fn a_cleanup_that_cannot_be_recorded_forgets_nothing() {
+    let app = TestApp::start().await;
+    app.nobody().get("/api/v1/agents").await.expect(401);
+    app.pass(std::time::Duration::from_secs(2 * 86_400));
+    record_fails(&app, true).await;
+    app.operator().post("/api/v1/rbac/audit/cleanup?retention_days=1", json!({})).await.expect(500);
+    record_fails(&app, false).await;
+    assert_eq!(app.events("decision.made").await.len(), 1);
+}

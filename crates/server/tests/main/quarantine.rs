@@ -239,3 +239,12 @@ async fn a_secret_that_is_made_meanwhile_does_not_outlive_it() {
         assert!(!works(&app, &agent, &json!(agent.secret)).await);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_at_once_are_all_answered() {
+    let app = TestApp::start().await;
+    let agent = app.agent("screener", &["audit:read"]).await;
+    for answer in futures_util::future::join_all((0..8).map(|_| quarantine(&app, &agent))).await {
+        answer.expect(200);
+    }
+}

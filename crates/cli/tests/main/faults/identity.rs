@@ -154,3 +154,22 @@ fn an_uploaded_matrix_survives_a_kill() {
     let server = Server::start(&database, &[]);
     assert_eq!(hash(&server), uploaded);
 }
+
+#[test]
+fn a_first_operator_who_was_removed_is_told_of_where_the_token_is_in_a_file() {
+    let database = Database::sqlite();
+    let mut command = serve(&database, &[]);
+    let server = Server::spawn(command.env_remove("BOOTSTRAP_ADMIN_TOKEN"));
+    let first = fs::read_to_string(database.data().join("bootstrap-token")).unwrap();
+    let first = first.trim();
+    let body = json!({"email": "o@people.example", "displayName": "Olga", "roles": ["infra"]});
+    let made = server.ask(&post("/api/v1/operators", &body).bearer(first)).expect(201);
+    let path = format!("/api/v1/operators/{}/tokens", text(&made, "operatorId"));
+    let infra = text(&server.ask(&post(&path, &json!({})).bearer(first)).expect(201), "token");
+    server.ask(&delete("/api/v1/operators/bootstrap").bearer(&infra)).expect(204);
+    server.terminate();
+    let server = Server::spawn(command.env_remove("BOOTSTRAP_ADMIN_TOKEN"));
+    assert_eq!(whoami(&server, first), 401);
+    let misleading = "the first operator's token is in this file";
+    assert!(!server.log().iter().any(|line| line.contains(misleading)), "{:?}", server.log());
+}

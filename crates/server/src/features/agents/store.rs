@@ -322,7 +322,8 @@ pub async fn quarantine(
     id: AgentId,
     now: Time,
 ) -> Result<(Agent, Option<Time>), Problem> {
-    hold(tx, permit.tenant(), id).await?;
+    // The row is changed before it is looked at: two that both looked first would wait for one
+    // another.
     let row = tx
         .query_opt(
             columns!(
@@ -335,7 +336,10 @@ pub async fn quarantine(
             params![permit.tenant(), &id, now],
         )
         .await?;
-    let mut row = row.ok_or(AgentError::Decommissioned(id))?;
+    let Some(mut row) = row else {
+        hold(tx, permit.tenant(), id).await?;
+        return Err(AgentError::Decommissioned(id).into());
+    };
     let until: Option<Time> = row.take()?;
     Ok((agent(&mut row)?, until.filter(|until| *until > now)))
 }

@@ -82,6 +82,16 @@ pub async fn create(
         NewProof::Secret(secret) => (Some(&secret.digest), secret.digest_key, None),
         NewProof::Certificate(thumbprint) => (None, 0, Some(thumbprint.as_slice())),
     };
+    if let Some(thumbprint) = certificate {
+        // What can prove nobody any more must not keep a certificate to itself.
+        tx.execute(
+            "UPDATE credentials SET revoked_at = $2, revision = revision + 1
+              WHERE certificate = $1 AND revoked_at IS NULL AND (expires_at <= $2
+                 OR client_id IN (SELECT id FROM agents WHERE status = 'decommissioned'))",
+            params![thumbprint, now],
+        )
+        .await?;
+    }
     let row = tx
         .query_opt(
             columns!(

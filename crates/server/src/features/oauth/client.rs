@@ -36,7 +36,7 @@ pub async fn authenticate(
     // An id that is none is looked up all the same, so that it takes as long.
     let id = presented.id.parse().unwrap_or_else(|_| AgentId::new(now, &app.entropy));
     match app.law.client(id, &presented.secret, now) {
-        Some(client) => Ok(Some(client)),
+        Some(client) => admitted(app, client).map(Some),
         None => Err(refuse(app, request, presented.basic).await?),
     }
 }
@@ -52,9 +52,15 @@ async fn certified(
     };
     let client = app.law.client_by_certificate(thumbprint, app.clock.now());
     match client.filter(|client| *client.agent.name == *id) {
-        Some(client) => Ok(Some(client)),
+        Some(client) => admitted(app, client).map(Some),
         None => Err(refuse(app, request, false).await?),
     }
+}
+
+/// A client that its plan allows one more request.
+fn admitted(app: &App, client: Client) -> Result<Client, OAuthError> {
+    app.law.admit(client.agent.id, &client.agent.tenant)?;
+    Ok(client)
 }
 
 /// Records a failed attempt; gives the refusal.

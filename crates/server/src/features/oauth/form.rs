@@ -10,7 +10,7 @@ use http::HeaderMap;
 
 use super::error::OAuthError;
 use crate::app::App;
-use crate::doors::extract::{certificate, content_type, origin, read};
+use crate::doors::extract::{caller, certificate, content_type, origin, read};
 use crate::law::caller::Caller;
 use crate::law::directory::Thumbprint;
 
@@ -51,7 +51,7 @@ impl OAuthRequest {
     /// # Errors
     /// As [`crate::law::Law::caller`].
     pub async fn caller(&self, app: &App) -> Result<Caller, Problem> {
-        app.law.caller(&self.headers, self.certificate.as_ref(), self.origin.clone()).await
+        caller(app, &self.headers, self.certificate.as_ref(), self.origin.clone()).await
     }
 
     /// The body's parameters. One that is given twice is an error (section 3.2), save those of

@@ -110,7 +110,6 @@ async fn make(app: &App, request: OAuthRequest) -> Result<Made<'_>, OAuthError> 
     let scopes = scopes(&params, &client.agent)?;
     let audience = audience(&params, &client.agent, &app.law.issuer)?;
 
-    app.law.admit(client.agent.id, &client.agent.tenant)?;
     let taken = take_quota(app, &client.agent).await?;
     let no_key = || Problem::internal("the key ring has no active token key");
     let key = app.keys.signing().ok_or_else(no_key)?;

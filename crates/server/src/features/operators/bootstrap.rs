@@ -26,8 +26,10 @@ pub enum BootstrapToken {
     Configured,
     /// It was configured, but somebody has ended it: it stays ended.
     Ended,
-    /// It was made at an earlier start, elsewhere, or there is no first operator any more.
+    /// It was made at an earlier start, elsewhere.
     Elsewhere,
+    /// Somebody has ended it, or removed the first operator.
+    Gone,
 }
 
 /// Why the first operator can't be set up.
@@ -69,9 +71,12 @@ pub async fn start(
             }
         });
     }
-    if known.is_some() {
-        let here = file.exists();
-        return Ok(if here { BootstrapToken::File(file) } else { BootstrapToken::Elsewhere });
+    if let Some(known) = known {
+        return Ok(match (known.ended, file.exists()) {
+            (true, _) => BootstrapToken::Gone,
+            (false, true) => BootstrapToken::File(file),
+            (false, false) => BootstrapToken::Elsewhere,
+        });
     }
     let token = Secret::generate("op_live_", entropy);
     write_private(&file, token.reveal())

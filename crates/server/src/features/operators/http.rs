@@ -2,6 +2,7 @@
 
 pub mod tokens;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Json as Body;
@@ -132,7 +133,7 @@ pub async fn update(
 
     let now = app.clock.now();
     let event = app.event("operator.updated", now);
-    let matrix = Arc::clone(&app.law.matrix());
+    let matrix = AssertUnwindSafe(app.law.matrix_in_force());
     let input = (permit, id, patch, if_match, event, matrix, Arc::clone(&app.law.directory));
     let changed = app
         .db
@@ -169,7 +170,7 @@ pub async fn remove(
     no_more_than_own::<ChangeOperator>(&app, &caller, &name, &target.roles, target.level).await?;
     let now = app.clock.now();
     let event = app.event("operator.removed", now);
-    let matrix = Arc::clone(&app.law.matrix());
+    let matrix = AssertUnwindSafe(app.law.matrix_in_force());
     let input = (permit, id, if_match, event, matrix, Arc::clone(&app.law.directory));
     app.db
         .write(input, move |tx, (permit, id, if_match, event, matrix, directory)| {

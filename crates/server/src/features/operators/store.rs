@@ -7,12 +7,14 @@ use countersign_ground::db::{self, Db, Row, Tx};
 use countersign_ground::ids::{OperatorId, OperatorTokenId};
 use countersign_ground::params;
 use countersign_ground::problem::Problem;
+use countersign_ground::record::default_tenant;
 use countersign_ground::secret::SecretDigest;
 use countersign_policy::Matrix;
 
 use super::tokens::{NewToken, Token};
 use super::wire::NewOperator;
 use super::{Operator, OperatorError, Patch, approval_level};
+use crate::law::InForce;
 use crate::law::action::{ChangeOperator, CreateOperator, ReadOperators};
 use crate::law::directory::Directory;
 use crate::law::permit::Permit;
@@ -98,7 +100,8 @@ pub async fn bootstrap(db: &Db) -> db::Result<Option<Bootstrap>> {
     Ok(Some(Bootstrap { digest, ended: revoked.or(deleted).is_some() }))
 }
 
-/// Gives the first operator this token; a former one ends, and one who was removed is back.
+/// Gives the first operator this token; a former one ends. One who was removed is back, without the
+/// address that somebody else may have by now; roles and level are those of the beginning.
 ///
 /// # Errors
 /// The database's failure.
@@ -114,7 +117,10 @@ pub async fn set_bootstrap(
         "INSERT INTO operators
             (id, tenant, display_name, roles, max_approval_level, created_at, updated_at)
          VALUES ($1, 'default', 'First operator', 'admin infra', 5, $2, $2)
-         ON CONFLICT (id) DO UPDATE SET deleted_at = NULL, revision = operators.revision + 1",
+         ON CONFLICT (id) DO UPDATE
+            SET roles = EXCLUDED.roles, max_approval_level = EXCLUDED.max_approval_level,
+                email = CASE WHEN operators.deleted_at IS NULL THEN operators.email END,
+                deleted_at = NULL, revision = operators.revision + 1",
         params![&id, now],
     )
     .await?;
@@ -224,7 +230,7 @@ pub async fn list(
 pub async fn change(
     tx: &mut Tx,
     permit: &Permit<ChangeOperator>,
-    matrix: &Matrix,
+    matrix: &InForce,
     (id, if_match): (&OperatorId, Option<&[String]>),
     patch: &Patch,
     now: Time,
@@ -266,7 +272,7 @@ pub async fn change(
 pub async fn remove(
     tx: &mut Tx,
     permit: &Permit<ChangeOperator>,
-    matrix: &Matrix,
+    matrix: &InForce,
     (id, if_match): (&OperatorId, Option<&[String]>),
     now: Time,
 ) -> Result<Operator, Problem> {
@@ -367,7 +373,7 @@ pub async fn list_tokens(
 pub async fn revoke_token(
     tx: &mut Tx,
     permit: &Permit<ChangeOperator>,
-    matrix: &Matrix,
+    matrix: &InForce,
     (operator, id): (&OperatorId, &OperatorTokenId),
     now: Time,
 ) -> Result<Token, Problem> {
@@ -409,28 +415,47 @@ pub struct Present {
 }
 
 impl Present {
+    /// Whether one of their roles holds a permission over the whole installation.
+    #[must_use]
+    pub fn may_everywhere(&self, matrix: &Matrix, resource: &str, action: &str) -> bool {
+        let reaches = *self.tenant == *default_tenant() || self.is_infra(matrix);
+        reaches && self.may(matrix, resource, action)
+    }
+
+    /// Whether one of their roles crosses tenants.
+    #[must_use]
+    pub fn is_infra(&self, matrix: &Matrix) -> bool {
+        self.roles.iter().any(|role| matrix.role(role) == Some("infra"))
+    }
+
+    fn may(&self, matrix: &Matrix, resource: &str, action: &str) -> bool {
+        let roles = self.roles.iter().map(String::as_str);
+        matrix.granting(roles, resource, action).is_some()
+    }
+
     /// Whether they may change operators in their tenant.
     fn administers(&self, matrix: &Matrix) -> bool {
         self.id.is_bootstrap() || self.may(matrix, "operators", "write")
     }
 
-    /// Whether one of their roles holds a permission.
-    #[must_use]
-    pub fn may(&self, matrix: &Matrix, resource: &str, action: &str) -> bool {
-        let roles = self.roles.iter().map(String::as_str);
-        matrix.granting(roles, resource, action).is_some()
-    }
-
     fn crosses_tenants(&self, matrix: &Matrix) -> bool {
-        self.id.is_bootstrap() || self.roles.iter().any(|role| matrix.role(role) == Some("infra"))
+        self.id.is_bootstrap() || self.is_infra(matrix)
     }
 }
 
 /// Everybody who could sign in now. Changes of operators stand in line for one row, so that two who
 /// remove each other don't both succeed.
 async fn hold(tx: &mut Tx, now: Time) -> db::Result<Vec<Present>> {
-    tx.query("SELECT id FROM tenants WHERE id = 'default' FOR UPDATE", &[]).await?;
+    hold_administration(tx).await?;
     present(tx, now).await
+}
+
+/// Stands in line with all that changes who may administer: operators, their tokens, the matrix.
+///
+/// # Errors
+/// The database's failure.
+pub async fn hold_administration(tx: &mut Tx) -> db::Result<()> {
+    tx.query("SELECT id FROM tenants WHERE id = 'default' FOR UPDATE", &[]).await.map(drop)
 }
 
 /// Everybody who could sign in now.
@@ -459,13 +484,15 @@ pub async fn present(tx: &mut Tx, now: Time) -> db::Result<Vec<Present>> {
 /// Refuses a change after which nobody could administer what somebody could before.
 async fn somebody_left(
     tx: &mut Tx,
-    matrix: &Matrix,
+    matrix: &InForce,
     before: &[Present],
     changed: &OperatorId,
     now: Time,
 ) -> Result<(), Problem> {
     let Some(was) = before.iter().find(|one| one.id == *changed) else { return Ok(()) };
     let after = present(tx, now).await?;
+    // Only now: the matrix may have changed while this stood in line.
+    let matrix = &**matrix.load();
     let mut administrators = after.iter().filter(|one| one.administers(matrix));
     let lost_tenant =
         was.administers(matrix) && !administrators.clone().any(|one| one.tenant == was.tenant);

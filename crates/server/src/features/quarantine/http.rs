@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::Json as Body;
 use axum::extract::State;
-use countersign_ground::clock::{Stopwatch, Time};
-use countersign_ground::ids::{AgentId, ReceiptId};
+use countersign_ground::clock::Stopwatch;
+use countersign_ground::ids::{AgentId, CredentialId, ReceiptId};
 use countersign_ground::problem::Problem;
 use countersign_ground::record::Filter;
 use http::header;
@@ -94,7 +94,7 @@ pub async fn quarantine(
         })
         .await?;
     // The stop does not wait for the count, and does not fail with it.
-    receipt.tokens.live = live_tokens(&app, &caller.tenant, id, now).await;
+    receipt.tokens.live = live_tokens(&app, &caller.tenant, &receipt).await;
     Ok(Body(receipt))
 }
 
@@ -142,26 +142,38 @@ async fn permit(app: &App, caller: &Caller, id: AgentId) -> Answer<Permit<Quaran
     app.law.permit::<QuarantineAgent>(caller, &id.to_string()).await
 }
 
-/// How many tokens of an agent had been issued, not revoked, and not expired at `now`.
-async fn live_tokens(app: &App, tenant: &str, agent: AgentId, now: Time) -> Option<usize> {
+/// How many of the agent's tokens died by this: those by a credential that was live until now, not
+/// expired, not revoked, and issued since an earlier stop, which ended all before it.
+async fn live_tokens(app: &App, tenant: &str, receipt: &Receipt) -> Option<usize> {
     const PATIENCE: Duration = Duration::from_millis(500);
+    /// The longest that a token may be set to live.
+    const LONGEST: Duration = Duration::from_secs(24 * 3600);
+    if receipt.self_contained_until.is_none() || receipt.credentials.is_empty() {
+        return Some(0);
+    }
     let watch = Stopwatch::start();
     let (mut live, mut cursor) = (0, None);
     while watch.elapsed() < PATIENCE {
         let filter = Filter {
             tenant: tenant.to_owned(),
-            agent: Some(agent),
-            action: Some("token.issued".into()),
+            agent: Some(receipt.agent_id),
+            action: None,
             outcome: None,
             decision: None,
             request: None,
-            since: Some(now - app.token_ttl()),
-            until: Some(now),
+            since: Some(receipt.stopped_at - LONGEST),
+            until: Some(receipt.stopped_at),
             limit: 500,
             cursor,
         };
         let found = app.record.search(&filter).await.ok()?;
-        live += found.bodies.iter().filter(|body| is_live(app, body, now)).count();
+        for body in &found.bodies {
+            match seen(app, body, receipt) {
+                Seen::Live => live += 1,
+                Seen::EarlierStop => return Some(live),
+                Seen::Other => {}
+            }
+        }
         cursor = found.next;
         if cursor.is_none() {
             return Some(live);
@@ -170,10 +182,30 @@ async fn live_tokens(app: &App, tenant: &str, agent: AgentId, now: Time) -> Opti
     None
 }
 
-fn is_live(app: &App, body: &str, now: Time) -> bool {
+/// What an event says of the tokens that live.
+enum Seen {
+    Live,
+    EarlierStop,
+    Other,
+}
+
+fn seen(app: &App, body: &str, receipt: &Receipt) -> Seen {
     let event: Value = serde_json::from_str(body).unwrap_or_default();
-    let jti = event["metadata"]["jti"].as_str().and_then(|jti| jti.parse().ok());
-    let at: Option<Time> = event["timestamp"].as_str().and_then(|at| at.parse().ok());
-    let unexpired = at.is_some_and(|at| now.seconds() < (at + app.token_ttl()).seconds());
-    unexpired && jti.is_some_and(|jti| !app.law.directory.is_revoked(&jti))
+    let (action, said) = (event["action"].as_str().unwrap_or_default(), &event["metadata"]);
+    match action {
+        "agent.suspended" | "agent.quarantined"
+            if event["eventId"] != receipt.event_id.to_string() =>
+        {
+            Seen::EarlierStop
+        }
+        "token.issued" => {
+            let unexpired = said["expiresAt"].as_i64() > Some(receipt.stopped_at.seconds());
+            let jti = said["jti"].as_str().and_then(|jti| jti.parse().ok());
+            let by = said["credentialId"].as_str().and_then(|id| id.parse().ok());
+            let live = by.is_some_and(|id: CredentialId| receipt.credentials.contains(&id))
+                && jti.is_some_and(|jti| !app.law.directory.is_revoked(&jti));
+            if unexpired && live { Seen::Live } else { Seen::Other }
+        }
+        _ => Seen::Other,
+    }
 }

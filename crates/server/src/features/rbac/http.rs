@@ -19,7 +19,7 @@ use super::{MatrixError, Source, leaves_somebody, parsed, store, stored};
 use crate::app::App;
 use crate::doors::extract::{Json, LargeText};
 use crate::doors::openapi::ProblemBody;
-use crate::law::action::{ReadMatrix, ReloadMatrix};
+use crate::law::action::{ReadMatrix, ReloadMatrix, UploadMatrix};
 use crate::law::caller::Caller;
 use crate::law::permit::Permit;
 
@@ -89,7 +89,8 @@ pub struct Reloaded {
     timestamp: Time,
 }
 
-/// Put an uploaded matrix in force, on every node, unless a file governs.
+/// Put an uploaded matrix in force, on every node, unless a file governs. For operators with the role
+/// `infra`: whoever can do this can give any role any permission.
 #[utoipa::path(put, path = "/api/v1/rbac/matrix", tag = "rbac",
     request_body(content = Object, description = "at most 256 MiB"),
     responses((status = 200, body = Reloaded), (status = 400, body = ProblemBody),
@@ -100,12 +101,17 @@ pub async fn upload(
     caller: Caller,
     body: LargeText,
 ) -> Answer<Body<Reloaded>> {
-    let permit = app.law.permit::<ReloadMatrix>(&caller, "*").await?;
+    let permit = app.law.permit::<UploadMatrix>(&caller, "*").await?;
     if let Some(file) = &app.rbac.file {
         return Err(MatrixError::FileGoverns(file.clone()).into());
     }
-    let matrix = parsed(body.read().await?).await?;
-    put(&app, permit, matrix, Source::Uploaded).await.map(Body)
+    let text = body.read().await?;
+    let read = match parsed(text).await {
+        Ok(matrix) => put(&app, permit, matrix, Source::Uploaded).await,
+        Err(error) => Err(error.into()),
+    };
+    app.metrics.matrix_loaded(read.is_ok());
+    read.map(Body)
 }
 
 /// Read the matrix again: from its file, or as it was uploaded last.
@@ -156,9 +162,9 @@ pub async fn remember(app: &App) -> db::Result<()> {
     }
 }
 
-async fn put(
+async fn put<A: Send + Sync + 'static>(
     app: &App,
-    permit: Permit<ReloadMatrix>,
+    permit: Permit<A>,
     matrix: Arc<Matrix>,
     source: Source,
 ) -> Answer<Reloaded> {
@@ -173,9 +179,9 @@ async fn put(
     app.db
         .write(input, move |tx, (permit, matrix, event, app)| {
             Box::pin(async move {
-                leaves_somebody(tx, matrix, now).await?;
+                leaves_somebody(tx, matrix, source, now).await?;
                 let version = match source {
-                    Source::Uploaded => store::upload(tx, permit, matrix, now).await?,
+                    Source::Uploaded => store::upload(tx, permit.actor(), matrix, now).await?,
                     Source::BuiltIn | Source::File => 0,
                 };
                 tx.record(permit.sign(event.clone()).leaf());

@@ -1,5 +1,6 @@
 //! `/api/v1/tenants`, for operators with the role `infra`.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Json as Body;
@@ -136,13 +137,16 @@ pub async fn update(
     }
     let now = app.clock.now();
     let event = app.event("tenant.updated", now);
-    let input = (permit, id, patch, event, Arc::clone(&app.law.directory));
+    let known = (Arc::clone(&app.law.directory), AssertUnwindSafe(app.clone()));
+    let input = (permit, id, patch, event, known);
     let tenant = app
         .db
-        .write(input, move |tx, (permit, id, patch, event, directory)| {
+        .write(input, move |tx, (permit, id, patch, event, (directory, app))| {
             Box::pin(async move {
                 let tenant = store::change(tx, permit, id, patch, now).await?;
                 changed(tx, permit, event.clone(), &tenant, directory);
+                let app = App::clone(app);
+                tx.after_commit(move || app.quotas.clear());
                 Ok::<_, Problem>(tenant)
             })
         })

@@ -124,6 +124,25 @@ pub async fn hold_plan(tx: &mut Tx, id: &str) -> db::Result<Plan> {
     plan.parse().map_err(|_| db::Error::Query("tenants.plan is not readable".into()))
 }
 
+/// Says since when there is the first tenant, which the schema made without a clock.
+///
+/// # Errors
+/// The database's failure.
+pub async fn begin(db: &Db, now: Time) -> db::Result<()> {
+    db.write((), move |tx, ()| {
+        Box::pin(async move {
+            tx.execute(
+                "UPDATE tenants SET created_at = $1, updated_at = $1
+                  WHERE id = 'default' AND created_at = 0",
+                params![now],
+            )
+            .await
+            .map(drop)
+        })
+    })
+    .await
+}
+
 /// Reads every tenant into memory.
 ///
 /// # Errors

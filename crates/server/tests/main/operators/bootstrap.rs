@@ -94,3 +94,23 @@ async fn one_is_not_lost_without_roles_for_they_hold_everything() {
     app.operator().delete(&format!("{FIRST}/tokens/bootstrap")).await.problem(409, "CONFLICT");
     app.operator().post(OPERATORS, new_operator("olga", &["infra"])).await.expect(201);
 }
+
+#[tokio::test]
+async fn one_is_back_though_somebody_has_their_address_by_now() {
+    let app = TestApp::start().await;
+    let (_, infra) = app.operator_with("default", &["infra"]).await;
+    app.operator().patch(FIRST, json!({"email": "olga@people.example"})).await.expect(200);
+    let infras = app.client(As::Bearer(&infra));
+    infras.delete(FIRST).await.expect(204);
+    infras.post(OPERATORS, new_operator("olga", &["admin"])).await.expect(201);
+    let app = app.restart_with(&[("BOOTSTRAP_ADMIN_TOKEN", ANOTHER)]).await;
+    assert!(is_first(&app, ANOTHER).await);
+}
+
+#[tokio::test]
+async fn another_configured_token_comes_with_roles_and_level_again() {
+    let app = TestApp::start().await;
+    app.operator().patch(FIRST, json!({"maxApprovalLevel": 1})).await.expect(200);
+    let app = app.restart_with(&[("BOOTSTRAP_ADMIN_TOKEN", ANOTHER)]).await;
+    assert_eq!(app.client(As::Bearer(ANOTHER)).get(FIRST).await.expect(200)["approvalLevel"], 5);
+}

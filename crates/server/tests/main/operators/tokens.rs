@@ -228,3 +228,15 @@ async fn a_token_that_is_made_while_its_operator_is_removed_is_dead() {
         }
     }
 }
+
+#[tokio::test]
+async fn introspection_is_a_use_of_the_token_too() {
+    let app = TestApp::start().await;
+    let path = tokens(&app, "olga").await;
+    let made = app.operator().post(&path, json!({})).await.expect(201);
+    let olga = app.client(As::Bearer(text(&made, "token")));
+    olga.form("/api/v1/token/introspect", &[("token", "x")]).await.expect(200);
+    app.server.app.activity.flush(&app.server.app.db, Vec::new()).await.unwrap();
+    let listed = app.operator().get(&path).await.expect(200);
+    assert_eq!(listed["data"][0]["lastUsedAt"], "2026-01-01T00:00:00.000Z", "{listed}");
+}

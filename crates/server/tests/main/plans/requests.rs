@@ -80,3 +80,28 @@ async fn another_plan_counts_at_once() {
     plan(&app, "free").await;
     app.client(As::Bearer(&token)).get(AGENTS).await.problem(429, "RATE_LIMIT_EXCEEDED");
 }
+
+#[tokio::test]
+async fn a_client_that_asks_for_what_it_does_not_hold_is_counted_too() {
+    let app = start().await;
+    let client = agent(&app, "one").await;
+    for _ in 0..100 {
+        let refused = app.token_answer(&client, &[("scope", "payroll:run")]).await;
+        refused.oauth(400, "invalid_scope");
+    }
+    let refused = app.token_answer(&client, &[("scope", "payroll:run")]).await;
+    refused.oauth(429, "temporarily_unavailable");
+}
+
+#[tokio::test]
+async fn a_client_that_introspects_by_its_secret_is_counted_too() {
+    let app = start().await;
+    let client = agent(&app, "one").await;
+    let form =
+        [("client_id", client.id.as_str()), ("client_secret", &client.secret), ("token", "x")];
+    for _ in 0..100 {
+        app.nobody().form("/api/v1/token/introspect", &form).await.expect(200);
+    }
+    let refused = app.nobody().form("/api/v1/token/introspect", &form).await;
+    refused.oauth(429, "temporarily_unavailable");
+}

@@ -140,3 +140,18 @@ async fn a_token_that_could_not_be_recorded_gives_its_unit_back() {
     exhausted(&app, &client).await;
     assert_eq!(stored(&app, &client, MONTH).await, 10_000);
 }
+
+#[tokio::test]
+async fn what_an_unlimited_plan_issued_counts_when_it_is_limited_again() {
+    let app = start().await;
+    let client = agent(&app, "one").await;
+    issued(&app, &client, 9_998).await;
+    app.token(&client).await;
+    plan(&app, "unlimited").await;
+    for _ in 0..5 {
+        app.token(&client).await;
+    }
+    assert_eq!(stored(&app, &client, MONTH).await, 10_004);
+    plan(&app, "free").await;
+    exhausted(&app, &client).await;
+}

@@ -151,9 +151,23 @@ async fn another_tenants_decisions_are_for_infra_alone() {
     let foreign = app.client(As::Bearer(&theirs)).get(&format!("{AUDIT}?tenant_id=default")).await;
     foreign.problem(403, "FORBIDDEN");
     let own = app.client(As::Bearer(&theirs)).get(&path).await.expect(200);
-    assert_eq!((&own["total"], &own["entries"][0]["tenant_id"]), (&json!(1), &json!("acme")));
+    // What the reader, and their own administrator, were refused.
+    assert_eq!((&own["total"], &own["entries"][0]["tenant_id"]), (&json!(2), &json!("acme")));
     assert_eq!(search(&app, "tenant_id=acme").await, own);
     assert_eq!(app.operator().within("acme").get(AUDIT).await.expect(200), own);
     let own = search(&app, "resource=agents").await;
     assert_eq!(own["total"], 0, "not in the tenant default: {own}");
+}
+
+#[tokio::test]
+async fn whoever_asks_for_another_tenants_decisions_is_refused_as_everywhere() {
+    let app = TestApp::start().await;
+    app.tenant("acme", "unlimited").await;
+    let (id, admin) = app.operator_with("default", &["admin"]).await;
+    let refused = app.client(As::Bearer(&admin)).get(&format!("{AUDIT}?tenant_id=acme")).await;
+    let problem = refused.problem(403, "FORBIDDEN");
+    assert_eq!([&problem["resource"], &problem["action"]], ["rbac", "read"], "{problem}");
+    assert!(problem["reason"].is_string(), "{problem}");
+    let denied = app.events("decision.made").await;
+    assert!(denied.iter().any(|event| event["actorId"] == id.as_str()), "{denied:?}");
 }

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::{BUILT_IN, MATRIX, built_in, hash, send, with_role};
-use crate::support::{Answer, TestApp};
+use crate::support::{Answer, As, TestApp};
 
 /// Refused, with nothing changed; gives the details.
 async fn refused(app: &TestApp, body: impl Into<reqwest::Body>) -> Value {
@@ -53,7 +53,7 @@ async fn every_fault_is_named_by_its_json_pointer() {
       "/roles/6": "`infra` is given more than once",
       "/roles/7": "must be a word of letters, digits, `_`, `-` and `.`, at most 127 characters",
       "/roles/8": "must be a word of letters, digits, `_`, `-` and `.`, at most 127 characters",
-      "/version": "must be a string"
+      "/version": "must be a string of at most 64 characters"
     }
     "#);
 }
@@ -196,7 +196,7 @@ async fn a_matrix_under_which_nobody_who_is_there_could_mend_it_is_refused() {
     assert_eq!(app.events("rbac.reloaded").await.len(), 0);
     app.operator_with("default", &["dev"]).await;
     send(&app, matrix.to_string()).await.expect(200);
-    let refused = app.client(crate::support::As::Bearer(&token)).put(MATRIX, built_in()).await;
+    let refused = app.client(As::Bearer(&token)).put(MATRIX, built_in()).await;
     refused.problem(403, "FORBIDDEN");
 }
 
@@ -209,4 +209,40 @@ async fn a_body_of_another_type_is_refused() {
     }
     let request = app.operator().request(Method::PUT, MATRIX).body(BUILT_IN);
     Answer::to(request).await.problem(415, "UNSUPPORTED_MEDIA_TYPE");
+}
+
+#[tokio::test]
+async fn one_who_could_mend_it_in_another_tenant_only_does_not_count() {
+    let app = TestApp::start().await;
+    app.operator_with("default", &["admin"]).await;
+    app.tenant("acme", "free").await;
+    app.operator_with("acme", &["dev"]).await;
+    let mut matrix = with_role("dev", json!({"operators": ["write"], "rbac": ["reload"]}));
+    for role in ["infra", "admin"] {
+        matrix["matrix"][role].as_object_mut().unwrap().remove("rbac");
+    }
+    // `rbac:reload` counts in the tenant `default` alone.
+    send(&app, matrix.to_string()).await.problem(400, "VALIDATION_ERROR");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_matrix_and_the_removal_of_the_one_who_could_mend_it_one_is_refused() {
+    for round in 0..10 {
+        let app = TestApp::start().await;
+        let (_, infra) = app.operator_with("default", &["infra"]).await;
+        let mut matrix = with_role("clerk", json!({"agents": ["read"]}));
+        let infras = app.client(As::Bearer(&infra));
+        infras.put(MATRIX, matrix.clone()).await.expect(200);
+        let (id, _) = app.operator_with("default", &["clerk"]).await;
+        infras.delete("/api/v1/operators/bootstrap").await.expect(204);
+        matrix["matrix"]["clerk"] = json!({"operators": ["write"], "rbac": ["reload"]});
+        for role in ["infra", "admin"] {
+            let held = matrix["matrix"][role].as_object_mut().unwrap();
+            held.remove("operators");
+            held.remove("rbac");
+        }
+        let path = format!("/api/v1/operators/{id}");
+        let (put, removed) = tokio::join!(infras.put(MATRIX, matrix), infras.delete(&path));
+        assert!(!(put.status == 200 && removed.status == 204), "round {round}");
+    }
 }

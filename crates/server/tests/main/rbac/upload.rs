@@ -191,3 +191,15 @@ async fn metrics_tell_how_often_one_was_read_and_which_is_in_force() {
     let info = lines("rbac_policy_version_info").await;
     assert!(info.len() == 1 && !info[0].contains(first.as_str().unwrap()), "{info:?}");
 }
+
+#[tokio::test]
+async fn an_upload_is_a_reading_that_is_counted() {
+    let app = TestApp::start().await;
+    app.operator_with("default", &["admin"]).await;
+    upload(&app, with_role("clerk", json!({"agents": ["read"]}))).await;
+    app.operator().put(MATRIX, json!({})).await.problem(400, "VALIDATION_ERROR");
+    let text = app.nobody().get("/metrics").await.text;
+    let loads: Vec<_> =
+        text.lines().filter(|line| line.starts_with("rbac_policy_loads_total")).collect();
+    assert!(loads.iter().any(|line| line.ends_with(" 2")) && loads.len() == 2, "{loads:?}");
+}

@@ -164,3 +164,11 @@ async fn a_role_that_is_lost_no_longer_crosses() {
     let refused = app.client(As::Bearer(&token)).within(OTHER).get(AGENTS).await;
     refused.problem(403, "FORBIDDEN");
 }
+
+#[tokio::test]
+async fn who_named_another_tenant_is_recorded() {
+    let (app, _) = start().await;
+    let (id, token) = app.operator_with("default", &["admin"]).await;
+    app.client(As::Bearer(&token)).within(OTHER).get(AGENTS).await.expect(403);
+    assert_eq!(app.events("auth.failed").await[0]["actorId"], id.as_str());
+}

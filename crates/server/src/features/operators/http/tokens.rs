@@ -1,5 +1,6 @@
 //! `/api/v1/operators/{id}/tokens`.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Json as Body;
@@ -191,7 +192,7 @@ pub async fn revoke(
     no_more_than_own::<ChangeOperator>(&app, &caller, &name, &target.roles, target.level).await?;
     let now = app.clock.now();
     let event = app.event("operator.token_revoked", now);
-    let matrix = Arc::clone(&app.law.matrix());
+    let matrix = AssertUnwindSafe(app.law.matrix_in_force());
     let input = (permit, operator, id, event, matrix, Arc::clone(&app.law.directory));
     app.db
         .write(input, move |tx, (permit, operator, id, event, matrix, directory)| {

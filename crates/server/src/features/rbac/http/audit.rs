@@ -3,7 +3,7 @@
 use axum::Json as Body;
 use axum::extract::State;
 use countersign_ground::clock::{Stopwatch, Time};
-use countersign_ground::problem::{Code, Problem};
+use countersign_ground::problem::Problem;
 use countersign_ground::record::{Cursor, Filter};
 use serde::Serialize;
 use serde_json::Value;
@@ -114,8 +114,8 @@ pub async fn search(
     query.finish()?;
     let tenant = tenant.unwrap_or_else(|| permit.tenant().to_owned());
     if tenant != permit.tenant() && !caller.crosses_tenants(&app.law) {
-        let detail = "only operators with the role `infra` see another tenant";
-        return Err(Problem::new(Code::Forbidden, detail).with("error", "forbidden"));
+        let detail = "only operators with the role `infra` see another tenant".to_owned();
+        app.law.forbid::<ReadMatrix>(&caller, "*", detail, &[]).await?;
     }
 
     let watch = Stopwatch::start();
@@ -212,11 +212,12 @@ pub async fn cleanup(
     let days = days.unwrap_or(by_file);
     let now = app.clock.now();
     let before = Time(now.0.saturating_sub(days.saturating_mul(24 * 3600 * 1_000_000)));
-    let deleted = app.record.forget_decisions(&caller.tenant, before).await?;
-    let mut event = app.event("rbac.audit_cleaned_up", now);
-    event.resource = Some("rbac".into());
-    event.meta("before", before.to_string());
-    event.meta("deleted", deleted);
-    app.record.append(permit.sign(event)).await?;
+    let tell = || {
+        let mut event = app.event("rbac.audit_cleaned_up", now);
+        event.resource = Some("rbac".into());
+        event.meta("before", before.to_string());
+        permit.sign(event)
+    };
+    let deleted = app.record.forget_decisions(tell, before).await?;
     Ok(Body(CleanedUp { deleted_count: deleted, retention_days: days, timestamp: now }))
 }
