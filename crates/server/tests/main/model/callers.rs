@@ -1,6 +1,6 @@
 //! Who a call comes from, what the model makes of them, and what they hold.
 
-use super::calls::{By, Within};
+use super::calls::{By, Call, Named, Step, Within};
 use super::roles::level;
 use super::state::{BOOTSTRAP, DEFAULT, World};
 use crate::support::{As, MACHINE, OPERATOR};
@@ -85,6 +85,54 @@ impl No {
 }
 
 impl World {
+    /// Whom and where the call leaves open is whoever administers what it is about, there.
+    pub fn fitted(&self, step: Step) -> (By, Within) {
+        let tenant = match step.call {
+            Call::ShowAgent(agent)
+            | Call::PatchAgent { agent, .. }
+            | Call::DeleteAgent { agent, .. }
+            | Call::Quarantine(agent)
+            | Call::Reinstate(agent)
+            | Call::CreateCredential { agent, .. }
+            | Call::ListCredentials(agent)
+            | Call::RotateCredential { agent, .. }
+            | Call::RevokeCredential { agent, .. } => {
+                self.pick_agent(agent).map(|agent| self.agents[agent].tenant)
+            }
+            Call::ShowOperator(operator)
+            | Call::PatchOperator { operator, .. }
+            | Call::DeleteOperator { operator, .. }
+            | Call::CreateOperatorToken { operator, .. }
+            | Call::ListOperatorTokens(operator)
+            | Call::RevokeOperatorToken { operator, .. } => {
+                self.pick_operator(operator).map(|operator| self.operators[operator].tenant)
+            }
+            Call::CreateAgent { email, .. } | Call::CreateOperator { email, .. } => {
+                Some(usize::from(email % 2))
+            }
+            Call::Introspect { token: Named::Token(token), .. }
+            | Call::RevokeToken { token: Named::Token(token), .. } => {
+                let token = usize::from(token).checked_rem(self.tokens.len());
+                token.map(|token| self.agents[self.tokens[token].agent].tenant)
+            }
+            _ => Some(0),
+        };
+        let by = match (step.by, tenant) {
+            (By::Fitting, Some(DEFAULT)) => By::Operator(0, 0),
+            (By::Fitting, Some(1)) => By::Operator(4, 0),
+            (By::Fitting, _) => By::Operator(2, 0),
+            (by, _) => by,
+        };
+        let within = match (step.within, tenant) {
+            (Within::Fitting, Some(1)) => Within::Second,
+            // Nobody but the first operator is at home in the tenant `default`.
+            (Within::Fitting, Some(DEFAULT)) => Within::Nothing,
+            (Within::Fitting, _) => Within::First,
+            (within, _) => within,
+        };
+        (by, within)
+    }
+
     /// What a caller sends, and who they are by it. Counts the request where a plan does.
     pub fn enter(&mut self, by: By, within: Within) -> (Sent, Result<Acting, No>) {
         let unknown = || No::new(401, "UNAUTHORIZED");
@@ -96,6 +144,7 @@ impl World {
                 (Presented::Machine("machine-token-of-others".into()), Err(unknown()))
             }
             By::Garbage => (bearer("e30.e30.e30"), Err(unknown())),
+            By::Fitting => unreachable!("was resolved"),
             By::Operator(which, token) => {
                 let which = usize::from(which) % self.operators.len();
                 let tokens = &self.operators[which].tokens;
@@ -114,7 +163,7 @@ impl World {
             },
         };
         let tenant = match within {
-            Within::Nothing => None,
+            Within::Nothing | Within::Fitting => None,
             Within::First => Some(self.tenants[0].id.clone()),
             Within::Second => Some(self.tenants[1].id.clone()),
             Within::Unknown => Some("no-such-tenant".to_owned()),
@@ -137,7 +186,7 @@ impl World {
     fn acting(&self, who: Who, within: Within) -> Result<Acting, No> {
         let home = self.home(who);
         let named = match within {
-            Within::Nothing => return Ok(Acting { who, tenant: home }),
+            Within::Nothing | Within::Fitting => return Ok(Acting { who, tenant: home }),
             Within::First => Some(0),
             Within::Second => Some(1),
             Within::Unknown => None,

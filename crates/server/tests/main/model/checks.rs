@@ -82,6 +82,21 @@ impl Run<'_> {
         }
     }
 
+    /// Asks with a token that a plan limits until it is refused, and once more.
+    pub async fn insist(&mut self, token: u8) {
+        let Some(token) = usize::from(token).checked_rem(self.world.tokens.len()) else { return };
+        let tenant = self.world.agents[self.world.tokens[token].agent].tenant;
+        let mut refused = if self.world.tenants[tenant].free { 0 } else { 2 };
+        while refused < 2 {
+            let wanted = self.world.bearer(token).map_or_else(|no| no.status, |_| 200);
+            let status = self.door(&self.world.tokens[token].text).await;
+            assert_eq!(status, wanted, "{}", self.at);
+            *self.figures.answers.entry(status / 100).or_default() += 1;
+            self.figures.kinds.insert(format!("Insist {status}"));
+            refused += usize::from(status != 200);
+        }
+    }
+
     /// Tokens are known in these tenants as the model says. Asked all at once: it is the record that
     /// takes its time.
     async fn check_introspection(&mut self, tokens: Vec<(usize, usize)>) {

@@ -222,6 +222,9 @@ impl Run<'_> {
         oauth::store::forget_expired(&app.db, now).await.unwrap();
         let change = app.ring_change("key.retired");
         keys::retire(&change, Permit::system(Job::KeyRotation)).await.unwrap();
+        for token in &mut self.world.tokens {
+            token.revoked_late |= token.revoked && token.expires * SECOND <= self.world.now;
+        }
         for key in &mut self.world.keys {
             let over = key.retires_at.is_some_and(|at| at <= self.world.now);
             if key.state == KeyState::Retiring && over {

@@ -60,7 +60,8 @@ impl<'a> Run<'a> {
             keys: Vec::new(),
             events: Default::default(),
         };
-        let mut run = Self { app, world, figures, name, at: "opening".into(), turn: 0 };
+        let mut run =
+            Self { app, world, figures, name, at: "opening".into(), kind: String::new(), turn: 0 };
         for tenant in [0, 1] {
             run.open_tenant(tenant).await;
         }
@@ -97,8 +98,8 @@ impl<'a> Run<'a> {
     }
 
     async fn crowd(&mut self, tenant: usize) {
-        const ROOM: usize = 3;
-        let crowd = FREE_AGENTS - ROOM;
+        // One more is among the first calls.
+        let crowd = FREE_AGENTS - 1;
         for number in 0..crowd {
             let body: Value = new_agent(&format!("{}-crowd-{number}", self.name));
             self.bootstrap(tenant).post(super::agents::AGENTS, body).await.expect(201);

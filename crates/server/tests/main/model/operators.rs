@@ -19,7 +19,7 @@ fn roles_of(index: u8) -> Vec<&'static str> {
 
 impl World {
     /// Which operator an index means, save the first one of all; one more than there are: nobody.
-    fn pick_operator(&self, index: u8) -> Option<usize> {
+    pub fn pick_operator(&self, index: u8) -> Option<usize> {
         let index = usize::from(index) % self.operators.len() + 1;
         (index < self.operators.len()).then_some(index)
     }

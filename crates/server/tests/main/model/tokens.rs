@@ -216,6 +216,7 @@ impl Run<'_> {
             issued_at: world.now,
             expires: now + TOKEN_LIFE,
             revoked: false,
+            revoked_late: false,
         });
         world.note(tenant, "token.issued", id);
     }
@@ -304,16 +305,16 @@ impl Run<'_> {
     fn end_token(&mut self, token: usize, tenant: usize) {
         let world = &mut self.world;
         let known = &world.tokens[token];
-        if known.expires * SECOND <= world.now {
-            return;
-        }
         let id = world.agents[known.agent].id.clone();
-        if !known.revoked && world.keys[known.key].state == KeyState::Retired {
+        // One that has expired needs no event, but a clock that steps back must not revive it.
+        if !known.revoked && known.expires * SECOND > world.now {
             // Whether the server still recognises what a retired key signed is its own affair.
-            world.note(tenant, "token.revoked?", id);
-        } else if !known.revoked {
-            world.note(tenant, "token.revoked", id);
+            let retired = world.keys[known.key].state == KeyState::Retired;
+            world.note(tenant, if retired { "token.revoked?" } else { "token.revoked" }, id);
         }
+        let late =
+            !world.tokens[token].revoked && world.tokens[token].expires * SECOND <= world.now;
         world.tokens[token].revoked = true;
+        world.tokens[token].revoked_late |= late;
     }
 }
