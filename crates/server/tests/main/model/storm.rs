@@ -2,7 +2,9 @@
 //! comes of it is what some order of the calls would have brought.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use countersign_ground::clock::Stopwatch;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -260,4 +262,19 @@ async fn whatever_is_done_to_an_agent_at_once_could_have_been_done_in_some_order
     }
     let Figures { calls, accepted } = figures;
     println!("{ROUNDS} rounds, {calls} calls at once, accepted {accepted:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_who_quarantine_an_agent_at_once_all_succeed() {
+    let app = TestApp::start().await;
+    for number in 0..10 {
+        let agent = app.agent(&format!("stopped{number}"), SCOPES[0]).await;
+        let watch = Stopwatch::start();
+        let calls = (0..4).map(|_| make(&app, &agent, "", Call::Quarantine));
+        for answer in join_all(calls).await {
+            answer.expect(200);
+        }
+        // PostgreSQL takes a second to find that two wait for each other.
+        assert!(watch.elapsed() < Duration::from_secs(1), "{:?}", watch.elapsed());
+    }
 }
