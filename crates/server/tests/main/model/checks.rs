@@ -114,6 +114,7 @@ impl Run<'_> {
     /// Everything, at the end of a sequence.
     pub async fn check_all(&mut self, before: &[Events; 2]) {
         self.at = format!("{}, at the end", self.at);
+        self.kind = "Token".into();
         for agent in 0..self.world.agents.len() {
             self.check_agent(agent).await;
             let known = &self.world.agents[agent];

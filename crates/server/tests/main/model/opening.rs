@@ -139,6 +139,8 @@ pub fn first_calls() -> Vec<Step> {
         by(2, agent(0, 1)),
         by(2, agent(1, 4)),
         by(4, agent(0, 3)),
+        // In a crowded tenant there is no room for it.
+        by(4, agent(1, 0)),
         by(2, credential(0)),
         by(2, credential(1)),
         by(4, credential(2)),
