@@ -33,7 +33,7 @@ pub fn start(app: &App, stop: &CancellationToken) {
     });
     every(app, stop, Duration::from_secs(60), "forgetting", |app| async move {
         let now = app.clock.now();
-        app.law.directory.forget_expired(now);
+        app.law.directory.forget_expired(now - oauth::store::REMEMBERED);
         app.law.forget(now);
         app.quotas.forget(now);
         quotas::store::forget(&app.db, now).await?;

@@ -21,6 +21,8 @@ use super::{agents, operators, quotas};
 pub struct Activity {
     tokens: Mutex<Noted>,
     operators: Mutex<BTreeMap<OperatorTokenId, Time>>,
+    /// One writes at a time: who must know what is stored waits for what is on its way.
+    writing: tokio::sync::Mutex<()>,
 }
 
 /// Agent, credential, and the month in which it got tokens.
@@ -77,6 +79,7 @@ impl Activity {
     /// The database's failure; what was taken is then lost, which costs times of last use and
     /// counts.
     pub async fn flush(&self, db: &Db, keys: Vec<(String, Time, Time)>) -> db::Result<()> {
+        let _turn = self.writing.lock().await;
         let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).next_turn();
         write(db, tokens).await?;
         let operators: Vec<_> = take(&self.operators).into_iter().collect();
@@ -97,7 +100,10 @@ impl Activity {
     /// # Errors
     /// As [`Activity::flush`].
     pub async fn flush_all(&self, db: &Db, keys: Vec<(String, Time, Time)>) -> db::Result<()> {
-        write(db, take(&self.tokens).seen).await?;
+        {
+            let _turn = self.writing.lock().await;
+            write(db, take(&self.tokens).seen).await?;
+        }
         self.flush(db, keys).await
     }
 
@@ -106,6 +112,7 @@ impl Activity {
     /// # Errors
     /// As [`Activity::flush`].
     pub async fn flush_agent(&self, db: &Db, agent: AgentId) -> db::Result<()> {
+        let _turn = self.writing.lock().await;
         let of_agent = {
             let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
             let all = (agent, CredentialId::MIN, i64::MIN)..=(agent, CredentialId::MAX, i64::MAX);

@@ -192,6 +192,12 @@ impl Agent {
         }
     }
 
+    /// Tokens of an older one are dead.
+    #[must_use]
+    pub fn generation(&self) -> i64 {
+        self.generation
+    }
+
     /// RFC 9110 section 8.8.3.
     #[must_use]
     pub fn etag(&self) -> String {

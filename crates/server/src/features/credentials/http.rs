@@ -28,7 +28,7 @@ use crate::law::action::{
     Action, CreateCredential, ReadCredentials, RevokeCredential, RotateCredential,
 };
 use crate::law::caller::Caller;
-use crate::law::directory::{Directory, Thumbprint};
+use crate::law::directory::{AgentFacts, Directory, Thumbprint};
 use crate::law::permit::Permit;
 
 type Answer<T> = Result<T, Problem>;
@@ -109,6 +109,7 @@ pub async fn create(
     }
     let thumbprint = fields.optional("certificateThumbprint", thumbprint);
     fields.finish()?;
+    known(&app, permit.tenant(), agent)?;
 
     let (secret, proof) = match thumbprint {
         Some(thumbprint) => (None, NewProof::Certificate(thumbprint)),
@@ -176,10 +177,7 @@ pub async fn list(
     page: Page,
 ) -> Answer<Body<CredentialPage>> {
     let permit = app.law.permit_own::<ReadCredentials>(&caller, agent).await?;
-    let known = app.law.directory.agent(agent);
-    if known.is_none_or(|known| &*known.tenant != permit.tenant()) {
-        return Err(agents::AgentError::NotFound(agent).into());
-    }
+    known(&app, permit.tenant(), agent)?;
     let (found, total) = store::list(&app.db, &permit, agent, page.limit, page.offset()).await?;
     let now = app.clock.now();
     let data = found.into_iter().map(|credential| Shown::new(credential, now, None)).collect();
@@ -212,6 +210,7 @@ pub async fn rotate(
     no_more_than_own::<RotateCredential>(&app, &caller, agent).await?;
     let grace = fields.optional("graceSeconds", fields::integer(0, LONGEST_GRACE_SECONDS));
     fields.finish()?;
+    known(&app, permit.tenant(), agent)?;
 
     let now = app.clock.now();
     let grace = grace.and_then(|seconds| u64::try_from(seconds).ok()).filter(|grace| *grace > 0);
@@ -273,10 +272,8 @@ pub async fn revoke(
 /// would gain scopes that nobody gave. So could a token that was asked for with less than its agent
 /// holds. For an operator what no role knows does not count: it is not theirs to hold.
 async fn no_more_than_own<A: Action>(app: &App, caller: &Caller, agent: AgentId) -> Answer<()> {
-    let Some(target) = app.law.directory.agent(agent) else { return Ok(()) };
-    if target.tenant != caller.tenant {
-        return Ok(());
-    }
+    // Whoever is not known here is refused as not found, after what else is wrong.
+    let Ok(target) = known(app, &caller.tenant, agent) else { return Ok(()) };
     let matrix = app.law.matrix();
     let counts = |scope: &&str| caller.agent().is_some() || matrix.knows(scope);
     let lacking: Vec<&str> =
@@ -287,6 +284,12 @@ async fn no_more_than_own<A: Action>(app: &App, caller: &Caller, agent: AgentId)
         app.law.forbid::<A>(caller, &agent.to_string(), detail, &lacking).await?;
     }
     Ok(())
+}
+
+/// The agent, as memory has it.
+fn known(app: &App, tenant: &str, agent: AgentId) -> Answer<Arc<AgentFacts>> {
+    let found = app.law.directory.agent(agent).filter(|found| *found.tenant == *tenant);
+    found.ok_or_else(|| agents::AgentError::NotFound(agent).into())
 }
 
 fn new_secret(app: &App) -> (Secret, NewSecret) {

@@ -1,11 +1,17 @@
 //! All SQL of `token_revocations`. No other table knows tokens: the record has them.
 
+use std::time::Duration;
+
 use countersign_ground::clock::Time;
 use countersign_ground::db::{self, Db, Tx};
 use countersign_ground::params;
 
 use crate::law::directory::Directory;
 use crate::law::token::TokenId;
+
+/// How long a revocation is remembered after its token has expired: a clock that steps back by less
+/// revives nothing.
+pub const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
 /// Revokes a token; false when it was revoked already.
 ///
@@ -22,15 +28,18 @@ pub async fn revoke(tx: &mut Tx, token: TokenId, expires_at: Time) -> db::Result
     Ok(inserted > 0)
 }
 
-/// Forgets tokens that have expired.
+/// Forgets tokens that have expired long ago.
 ///
 /// # Errors
 /// The database's failure.
 pub async fn forget_expired(db: &Db, now: Time) -> db::Result<()> {
     db.write((), move |tx, ()| {
         Box::pin(async move {
-            tx.execute("DELETE FROM token_revocations WHERE expires_at <= $1", params![now])
-                .await?;
+            tx.execute(
+                "DELETE FROM token_revocations WHERE expires_at <= $1",
+                params![now - REMEMBERED],
+            )
+            .await?;
             Ok(())
         })
     })
@@ -43,7 +52,10 @@ pub async fn forget_expired(db: &Db, now: Time) -> db::Result<()> {
 /// The database's failure.
 pub async fn load(db: &Db, directory: &Directory, now: Time) -> db::Result<()> {
     let rows = db
-        .query("SELECT jti, expires_at FROM token_revocations WHERE expires_at > $1", params![now])
+        .query(
+            "SELECT jti, expires_at FROM token_revocations WHERE expires_at > $1",
+            params![now - REMEMBERED],
+        )
         .await?;
     for mut row in rows {
         let (jti, expires_at): (String, Time) = (row.take()?, row.take()?);

@@ -262,6 +262,7 @@ fn issued_event(
     }
     event.meta("credentialId", claims.cred.to_string());
     event.meta("expiresAt", claims.exp);
+    event.meta("gen", claims.r#gen);
     event.meta("jti", claims.jti.to_string());
     event.meta("kid", key.key.kid().to_owned());
     event.meta("scope", claims.scope.clone());

@@ -57,7 +57,7 @@ pub async fn quarantine(
     let receipt_id = ReceiptId::new(now, &app.entropy);
     let event = app.event("agent.quarantined", now);
     let input = (permit, reason.unwrap_or_default(), event, Arc::clone(&app.law.directory));
-    let mut receipt = app
+    let (mut receipt, generation) = app
         .db
         .write(input, move |tx, (permit, reason, event, directory)| {
             Box::pin(async move {
@@ -76,7 +76,7 @@ pub async fn quarantine(
                 }
                 let event_id = event.id;
                 tx.record(permit.sign(event).leaf());
-                Ok::<_, Problem>(Receipt {
+                let receipt = Receipt {
                     receipt_id,
                     event_id,
                     agent_id: id,
@@ -89,12 +89,13 @@ pub async fn quarantine(
                     approvals: [],
                     webhooks: [],
                     self_contained_until: until,
-                })
+                };
+                Ok::<_, Problem>((receipt, agent.generation()))
             })
         })
         .await?;
     // The stop does not wait for the count, and does not fail with it.
-    receipt.tokens.live = live_tokens(&app, &caller.tenant, &receipt).await;
+    receipt.tokens.live = live_tokens(&app, &caller.tenant, &receipt, generation).await;
     Ok(Body(receipt))
 }
 
@@ -142,22 +143,19 @@ async fn permit(app: &App, caller: &Caller, id: AgentId) -> Answer<Permit<Quaran
     app.law.permit::<QuarantineAgent>(caller, &id.to_string()).await
 }
 
-/// How many of the agent's tokens died by this: those by a credential that was live until now, not
-/// expired, not revoked, and issued since an earlier stop, which ended all before it.
-async fn live_tokens(app: &App, tenant: &str, receipt: &Receipt) -> Option<usize> {
+/// How many of the agent's tokens died by this: those of the generation that it ended, by a credential
+/// and a key that were good until now, not expired, and not revoked.
+async fn live_tokens(app: &App, tenant: &str, receipt: &Receipt, generation: i64) -> Option<usize> {
     const PATIENCE: Duration = Duration::from_millis(500);
     /// The longest that a token may be set to live.
     const LONGEST: Duration = Duration::from_secs(24 * 3600);
-    if receipt.self_contained_until.is_none() || receipt.credentials.is_empty() {
-        return Some(0);
-    }
     let watch = Stopwatch::start();
     let (mut live, mut cursor) = (0, None);
-    while watch.elapsed() < PATIENCE {
+    while receipt.self_contained_until.is_some() && watch.elapsed() < PATIENCE {
         let filter = Filter {
             tenant: tenant.to_owned(),
             agent: Some(receipt.agent_id),
-            action: None,
+            action: Some("token.issued".into()),
             outcome: None,
             decision: None,
             request: None,
@@ -167,45 +165,30 @@ async fn live_tokens(app: &App, tenant: &str, receipt: &Receipt) -> Option<usize
             cursor,
         };
         let found = app.record.search(&filter).await.ok()?;
-        for body in &found.bodies {
-            match seen(app, body, receipt) {
-                Seen::Live => live += 1,
-                Seen::EarlierStop => return Some(live),
-                Seen::Other => {}
-            }
-        }
+        let lived = |body: &&String| had_lived(app, body, receipt, generation).unwrap_or(false);
+        live += found.bodies.iter().filter(lived).count();
         cursor = found.next;
         if cursor.is_none() {
             return Some(live);
         }
     }
-    None
+    receipt.self_contained_until.is_none().then_some(0)
 }
 
-/// What an event says of the tokens that live.
-enum Seen {
-    Live,
-    EarlierStop,
-    Other,
-}
-
-fn seen(app: &App, body: &str, receipt: &Receipt) -> Seen {
-    let event: Value = serde_json::from_str(body).unwrap_or_default();
-    let (action, said) = (event["action"].as_str().unwrap_or_default(), &event["metadata"]);
-    match action {
-        "agent.suspended" | "agent.quarantined"
-            if event["eventId"] != receipt.event_id.to_string() =>
-        {
-            Seen::EarlierStop
-        }
-        "token.issued" => {
-            let unexpired = said["expiresAt"].as_i64() > Some(receipt.stopped_at.seconds());
-            let jti = said["jti"].as_str().and_then(|jti| jti.parse().ok());
-            let by = said["credentialId"].as_str().and_then(|id| id.parse().ok());
-            let live = by.is_some_and(|id: CredentialId| receipt.credentials.contains(&id))
-                && jti.is_some_and(|jti| !app.law.directory.is_revoked(&jti));
-            if unexpired && live { Seen::Live } else { Seen::Other }
-        }
-        _ => Seen::Other,
-    }
+/// Whether the token that an event tells of was good when its agent was stopped.
+fn had_lived(app: &App, event: &str, receipt: &Receipt, generation: i64) -> Option<bool> {
+    let event: Value = serde_json::from_str(event).ok()?;
+    let said = &event["metadata"];
+    let jti = said["jti"].as_str()?.parse().ok()?;
+    let by: CredentialId = said["credentialId"].as_str()?.parse().ok()?;
+    let agent = app.law.directory.agent(receipt.agent_id)?;
+    let expires = agent.credentials.iter().find(|one| one.id == by)?.expires_at;
+    Some(
+        said["gen"].as_i64()? == generation - 1
+            && said["expiresAt"].as_i64()? > receipt.stopped_at.seconds()
+            && receipt.credentials.contains(&by)
+            && expires.is_none_or(|end| receipt.stopped_at < end)
+            && app.keys.verifying(said["kid"].as_str()?).is_some()
+            && !app.law.directory.is_revoked(&jti),
+    )
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::callers::{Acting, No, Reach, Verdict, Who};
 use super::calls::{Change, SCOPES, Tag};
 use super::run::{Asked, Run, micros};
-use super::state::{Agent, FREE_AGENTS, SECOND, Status, TOKEN_LIFE, World};
+use super::state::{Agent, FREE_AGENTS, KeyState, SECOND, Status, World};
 use crate::support::new_agent;
 
 pub const AGENTS: &str = "/api/v1/agents";
@@ -332,8 +332,12 @@ impl Run<'_> {
         let tokens = || self.world.tokens.iter().filter(|token| token.agent == agent);
         let (now, seconds) = (self.world.now, self.world.seconds());
         let counts = tokens().filter(|token| {
-            (now - TOKEN_LIFE * SECOND..=now).contains(&token.issued_at)
+            let by = &known.credentials[token.credential];
+            token.issued_at <= now
                 && seconds < token.expires
+                && token.generation == known.generation
+                && by.is_live(now)
+                && self.world.keys[token.key].state != KeyState::Retired
                 && !token.revoked
         });
         if let Some(live) = receipt["tokens"]["live"].as_u64() {

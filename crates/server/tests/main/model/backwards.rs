@@ -30,7 +30,7 @@ async fn a_token_that_was_revoked_stays_dead_though_its_revocation_was_forgotten
     revoke(&app, &token).await;
     app.pass(LIFE);
     let now = app.clock.now();
-    app.server.app.law.directory.forget_expired(now);
+    app.server.app.law.directory.forget_expired(now - oauth::store::REMEMBERED);
     oauth::store::forget_expired(&app.server.app.db, now).await.unwrap();
     app.clock.step(BACK);
     assert!(!app.is_live(&token).await);

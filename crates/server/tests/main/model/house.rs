@@ -216,15 +216,12 @@ impl Run<'_> {
     /// Forgets what has expired, and retires keys, as the server does every minute.
     pub async fn housekeeping(&mut self) {
         let (app, now) = (&self.app.server.app, Time(self.world.now));
-        app.law.directory.forget_expired(now);
+        app.law.directory.forget_expired(now - oauth::store::REMEMBERED);
         app.law.forget(now);
         app.quotas.forget(now);
         oauth::store::forget_expired(&app.db, now).await.unwrap();
         let change = app.ring_change("key.retired");
         keys::retire(&change, Permit::system(Job::KeyRotation)).await.unwrap();
-        for token in &mut self.world.tokens {
-            token.revoked_late |= token.revoked && token.expires * SECOND <= self.world.now;
-        }
         for key in &mut self.world.keys {
             let over = key.retires_at.is_some_and(|at| at <= self.world.now);
             if key.state == KeyState::Retiring && over {

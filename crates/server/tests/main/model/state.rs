@@ -105,8 +105,6 @@ pub struct Token {
     pub issued_at: i64,
     pub expires: i64,
     pub revoked: bool,
-    /// Its revocation came, or was forgotten, after its time: see [`super::backwards`].
-    pub revoked_late: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,11 +151,6 @@ impl World {
             || agent.generation != token.generation
             || agent.credentials[token.credential].revoked
             || self.keys[token.key].state == KeyState::Retired
-    }
-
-    /// Whether a clock that shows this would bring back the time of a token that was revoked late.
-    pub fn would_revive(&self, now: i64) -> bool {
-        self.tokens.iter().any(|one| one.revoked_late && now < one.expires * SECOND)
     }
 
     /// The credential of an agent that this secret proves.

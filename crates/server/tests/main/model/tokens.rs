@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use countersign_server::features::oauth;
 use reqwest::Method;
 use serde_json::json;
 
@@ -54,8 +55,12 @@ impl World {
     }
 
     /// The client, if it proved to be itself and may act.
-    fn client(&self, proof: &Proof) -> Result<(usize, usize), No> {
+    fn client(&mut self, proof: &Proof) -> Result<(usize, usize), No> {
         let (agent, credential) = proof.proven.ok_or(No::new(401, "invalid_client"))?;
+        // Whatever it asks for: who proved to be itself has made a request.
+        if !self.admit(agent) {
+            return Err(No::new(429, "temporarily_unavailable"));
+        }
         match self.agents[agent].status {
             Status::Active => Ok((agent, credential)),
             _ => Err(No::new(403, "unauthorized_client")),
@@ -157,10 +162,7 @@ impl Run<'_> {
             if !resources.iter().all(allowed) {
                 return Err(No::new(400, "invalid_target"));
             }
-            match world.admit(agent) {
-                true => Ok(()),
-                false => Err(No::new(429, "temporarily_unavailable")),
-            }
+            Ok(())
         });
 
         let mut form = vec![("grant_type", "client_credentials".to_owned())];
@@ -216,7 +218,6 @@ impl Run<'_> {
             issued_at: world.now,
             expires: now + TOKEN_LIFE,
             revoked: false,
-            revoked_late: false,
         });
         world.note(tenant, "token.issued", id);
     }
@@ -224,7 +225,7 @@ impl Run<'_> {
     pub async fn introspect(&mut self, asked: Asked, token: Named, client: Option<Client>) {
         let (text, token) = self.world.named(token);
         let proof = client.map(|client| self.world.proof(client));
-        let world = &self.world;
+        let world = &mut self.world;
         let tenant = match &proof {
             Some(proof) => world.client(proof).map(|(agent, _)| world.agents[agent].tenant),
             None => asked
@@ -271,7 +272,7 @@ impl Run<'_> {
     pub async fn revoke_token(&mut self, asked: Asked, token: Named, client: Option<Client>) {
         let (text, token) = self.world.named(token);
         let proof = client.map(|client| self.world.proof(client));
-        let world = &self.world;
+        let world = &mut self.world;
         // Whose tokens may be ended: the tenant's, or one agent's.
         let reach = match &proof {
             Some(proof) => {
@@ -306,15 +307,13 @@ impl Run<'_> {
         let world = &mut self.world;
         let known = &world.tokens[token];
         let id = world.agents[known.agent].id.clone();
-        // One that has expired needs no event, but a clock that steps back must not revive it.
-        if !known.revoked && known.expires * SECOND > world.now {
+        // One that has expired is revoked, too: a clock that steps back must not revive it.
+        let remembered = i64::try_from(oauth::store::REMEMBERED.as_micros()).unwrap();
+        if !known.revoked && known.expires * SECOND + remembered > world.now {
             // Whether the server still recognises what a retired key signed is its own affair.
             let retired = world.keys[known.key].state == KeyState::Retired;
             world.note(tenant, if retired { "token.revoked?" } else { "token.revoked" }, id);
         }
-        let late =
-            !world.tokens[token].revoked && world.tokens[token].expires * SECOND <= world.now;
         world.tokens[token].revoked = true;
-        world.tokens[token].revoked_late |= late;
     }
 }
