@@ -91,6 +91,10 @@ impl RingKey {
         State::ALL[usize::from(self.state.load(Ordering::Acquire)).min(3)]
     }
 
+    fn is(&self, other: &Self) -> bool {
+        self.key.kid() == other.key.kid()
+    }
+
     /// Notes that it has signed a token that expires then.
     pub fn note_signed(&self, at: Time, until: Time) {
         self.last_used.fetch_max(at.0, Ordering::Relaxed);
@@ -103,6 +107,8 @@ pub struct KeyRing {
     tokens: ArcSwap<Vec<Arc<RingKey>>>,
     digest: DigestKey,
     masters: Masters,
+    /// One reads the rows at a time: what an older look did not see yet is not gone.
+    reading: tokio::sync::Mutex<()>,
 }
 
 /// The ring can't be opened.
@@ -139,7 +145,8 @@ impl KeyRing {
         entropy: &Entropy,
     ) -> Result<Self, RingError> {
         let digest = rows::digest_key(db, &masters, clock, entropy).await?;
-        let ring = Self { tokens: ArcSwap::default(), digest, masters };
+        let reading = tokio::sync::Mutex::default();
+        let ring = Self { tokens: ArcSwap::default(), digest, masters, reading };
         ring.reload(db).await?;
         Ok(ring)
     }
@@ -149,9 +156,14 @@ impl KeyRing {
     /// # Errors
     /// When the database fails or the master key is another.
     pub async fn reload(&self, db: &Db) -> Result<(), RingError> {
+        let _turn = self.reading.lock().await;
         let stored = rows::token_keys(db, &self.masters).await?;
         self.tokens.rcu(|known| {
             let known_one = |kid: &str| known.iter().find(|one| one.key.kid() == kid);
+            // What is remembered of a key looks at its state alone.
+            for gone in known.iter().filter(|one| !stored.iter().any(|key| key.is(one))) {
+                gone.state.fetch_max(State::Retired as u8, Ordering::AcqRel);
+            }
             let mut keys: Vec<Arc<RingKey>> = Vec::with_capacity(stored.len());
             for one in &stored {
                 let known = known_one(one.key.kid());
