@@ -127,7 +127,9 @@ fn what_is_no_certificate_is_not_sent() {
     let path = file.to_str().unwrap();
     let create = ["credentials", "create", "a1", "--certificate", path];
     let mut said = run(&double, &create).stderr;
-    for bytes in ["", "hello", &CERTIFICATE[..400], "-----BEGIN PRIVATE KEY-----\nAAAA\n"] {
+    for bytes in
+        ["", "hello", &CERTIFICATE[..400], concat!("-----BEGIN", " PRIVATE KEY-----\nAAAA\n")]
+    {
         fs::write(&file, bytes).unwrap();
         let ran = run(&double, &create);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));

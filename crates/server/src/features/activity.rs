@@ -88,7 +88,7 @@ impl Activity {
         }
         db.write((operators, keys), |tx, (operators, keys)| {
             Box::pin(async move {
-                operators::store::used(tx, operators).await?;
+                operators::store::tokens::used(tx, operators).await?;
                 keyring::last_used(tx, keys).await
             })
         })

@@ -18,7 +18,7 @@ use countersign_policy::{InvalidMatrix, Matrix};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::operators::store::Present;
+use super::operators::store::present::{self, Present};
 
 /// Where the matrix in force comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -182,8 +182,8 @@ pub async fn leaves_somebody(
     source: Source,
     now: Time,
 ) -> Result<(), MatrixError> {
-    super::operators::store::hold_administration(tx).await?;
-    let present = super::operators::store::present(tx, now).await?;
+    present::hold_administration(tx).await?;
+    let present = present::present(tx, now).await?;
     // Another one can be uploaded by infra alone; a file, by whoever can write it.
     if source == Source::Uploaded && !present.iter().any(|one: &Present| one.is_infra(matrix)) {
         return Err(MatrixError::LosesInfra);

@@ -1,17 +1,15 @@
 //! All SQL of `operators` and `operator_tokens`.
 
-use std::sync::Arc;
+pub mod present;
+pub mod tokens;
 
 use countersign_ground::clock::Time;
 use countersign_ground::db::{self, Db, Row, Tx};
-use countersign_ground::ids::{OperatorId, OperatorTokenId};
+use countersign_ground::ids::OperatorId;
 use countersign_ground::params;
 use countersign_ground::problem::Problem;
-use countersign_ground::record::default_tenant;
 use countersign_ground::secret::SecretDigest;
-use countersign_policy::Matrix;
 
-use super::tokens::{NewToken, Token};
 use super::wire::NewOperator;
 use super::{Operator, OperatorError, Patch, approval_level};
 use crate::law::InForce;
@@ -47,29 +45,6 @@ fn operator(row: &mut Row) -> db::Result<Operator> {
         created_at: row.take()?,
         updated_at: row.take()?,
         removed: row.take::<Option<Time>>()?.is_some(),
-    })
-}
-
-macro_rules! token_columns {
-    ($before:literal, $after:literal) => {
-        concat!(
-            $before,
-            " id, operator_id, name, digest, created_at, expires_at, revoked_at, last_used_at ",
-            $after
-        )
-    };
-}
-
-fn token(row: &mut Row) -> db::Result<Token> {
-    Ok(Token {
-        id: row.take()?,
-        operator: row.take()?,
-        name: row.take()?,
-        digest: row.take()?,
-        created_at: row.take()?,
-        expires_at: row.take()?,
-        revoked_at: row.take()?,
-        last_used_at: row.take()?,
     })
 }
 
@@ -235,7 +210,7 @@ pub async fn change(
     patch: &Patch,
     now: Time,
 ) -> Result<Operator, Problem> {
-    let present = hold(tx, now).await?;
+    let present = present::hold(tx, now).await?;
     let mut changed = held(tx, permit, (id, if_match)).await?;
     patch.apply(&mut changed, now);
     // Whether the address is taken shows in the row count, on both databases.
@@ -261,7 +236,7 @@ pub async fn change(
     if updated == 0 {
         return Err(OperatorError::EmailTaken(changed.email.unwrap_or_default()).into());
     }
-    somebody_left(tx, matrix, &present, id, now).await?;
+    present::somebody_left(tx, matrix, &present, id, now).await?;
     Ok(changed)
 }
 
@@ -276,7 +251,7 @@ pub async fn remove(
     (id, if_match): (&OperatorId, Option<&[String]>),
     now: Time,
 ) -> Result<Operator, Problem> {
-    let present = hold(tx, now).await?;
+    let present = present::hold(tx, now).await?;
     let mut removed = held(tx, permit, (id, if_match)).await?;
     removed.revision += 1;
     removed.removed = true;
@@ -290,221 +265,8 @@ pub async fn remove(
         params![id, now],
     )
     .await?;
-    somebody_left(tx, matrix, &present, id, now).await?;
+    present::somebody_left(tx, matrix, &present, id, now).await?;
     Ok(removed)
-}
-
-/// Makes a token for an operator.
-///
-/// # Errors
-/// [`OperatorError::NotFound`], or the database's failure.
-pub async fn create_token(
-    tx: &mut Tx,
-    permit: &Permit<CreateOperator>,
-    operator: &OperatorId,
-    new: &NewToken,
-    now: Time,
-) -> Result<Token, Problem> {
-    // Held, so that a removal can't slip past.
-    let row = tx
-        .query_opt(
-            "SELECT id FROM operators
-              WHERE tenant = $1 AND id = $2 AND deleted_at IS NULL FOR SHARE",
-            params![permit.tenant(), operator],
-        )
-        .await?;
-    row.ok_or_else(|| OperatorError::NotFound(operator.clone()))?;
-    let row = tx
-        .query_opt(
-            token_columns!(
-                "INSERT INTO operator_tokens
-                    (id, operator_id, name, digest, digest_key, created_at, expires_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING",
-                ""
-            ),
-            params![
-                &new.id,
-                operator,
-                new.name.clone(),
-                &new.digest,
-                new.digest_key,
-                now,
-                new.expires_at,
-            ],
-        )
-        .await?;
-    let mut row = row.ok_or_else(|| OperatorError::NoToken(new.id.clone()))?;
-    Ok(token(&mut row)?)
-}
-
-/// One page of an operator's tokens, newest first, and how many there are on all pages.
-///
-/// # Errors
-/// The database's failure.
-pub async fn list_tokens(
-    db: &Db,
-    _: &Permit<ReadOperators>,
-    operator: &OperatorId,
-    limit: i64,
-    offset: i64,
-) -> db::Result<(Vec<Token>, i64)> {
-    let mut count = db
-        .query("SELECT COUNT(*) FROM operator_tokens WHERE operator_id = $1", params![operator])
-        .await?;
-    let total = count.first_mut().map_or(Ok(0), Row::take)?;
-    let rows = db
-        .query(
-            token_columns!(
-                "SELECT",
-                "FROM operator_tokens WHERE operator_id = $1
-                  ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3"
-            ),
-            params![operator, limit, offset],
-        )
-        .await?;
-    let found: db::Result<_> = rows.into_iter().map(|mut row| token(&mut row)).collect();
-    Ok((found?, total))
-}
-
-/// Ends a token of an operator.
-///
-/// # Errors
-/// An [`OperatorError`], or the database's failure.
-pub async fn revoke_token(
-    tx: &mut Tx,
-    permit: &Permit<ChangeOperator>,
-    matrix: &InForce,
-    (operator, id): (&OperatorId, &OperatorTokenId),
-    now: Time,
-) -> Result<Token, Problem> {
-    let present = hold(tx, now).await?;
-    held(tx, permit, (operator, None)).await?;
-    let row = tx
-        .query_opt(
-            token_columns!(
-                "UPDATE operator_tokens SET revoked_at = $3
-                  WHERE operator_id = $1 AND id = $2 AND revoked_at IS NULL RETURNING",
-                ""
-            ),
-            params![operator, id, now],
-        )
-        .await?;
-    let Some(mut row) = row else {
-        let known = tx
-            .query_opt(
-                "SELECT id FROM operator_tokens WHERE operator_id = $1 AND id = $2",
-                params![operator, id],
-            )
-            .await?;
-        return Err(match known {
-            Some(_) => OperatorError::TokenRevoked(id.clone()).into(),
-            None => OperatorError::NoToken(id.clone()).into(),
-        });
-    };
-    somebody_left(tx, matrix, &present, operator, now).await?;
-    Ok(token(&mut row)?)
-}
-
-/// Somebody with a token that is good now.
-#[derive(Debug)]
-pub struct Present {
-    /// Who.
-    pub id: OperatorId,
-    tenant: Arc<str>,
-    roles: Vec<String>,
-}
-
-impl Present {
-    /// Whether one of their roles holds a permission over the whole installation.
-    #[must_use]
-    pub fn may_everywhere(&self, matrix: &Matrix, resource: &str, action: &str) -> bool {
-        let reaches = *self.tenant == *default_tenant() || self.is_infra(matrix);
-        reaches && self.may(matrix, resource, action)
-    }
-
-    /// Whether one of their roles crosses tenants.
-    #[must_use]
-    pub fn is_infra(&self, matrix: &Matrix) -> bool {
-        self.roles.iter().any(|role| matrix.role(role) == Some("infra"))
-    }
-
-    fn may(&self, matrix: &Matrix, resource: &str, action: &str) -> bool {
-        let roles = self.roles.iter().map(String::as_str);
-        matrix.granting(roles, resource, action).is_some()
-    }
-
-    /// Whether they may change operators in their tenant.
-    fn administers(&self, matrix: &Matrix) -> bool {
-        self.id.is_bootstrap() || self.may(matrix, "operators", "write")
-    }
-
-    fn crosses_tenants(&self, matrix: &Matrix) -> bool {
-        self.id.is_bootstrap() || self.is_infra(matrix)
-    }
-}
-
-/// Everybody who could sign in now. Changes of operators stand in line for one row, so that two who
-/// remove each other don't both succeed.
-async fn hold(tx: &mut Tx, now: Time) -> db::Result<Vec<Present>> {
-    hold_administration(tx).await?;
-    present(tx, now).await
-}
-
-/// Stands in line with all that changes who may administer: operators, their tokens, the matrix.
-///
-/// # Errors
-/// The database's failure.
-pub async fn hold_administration(tx: &mut Tx) -> db::Result<()> {
-    tx.query("SELECT id FROM tenants WHERE id = 'default' FOR UPDATE", &[]).await.map(drop)
-}
-
-/// Everybody who could sign in now.
-///
-/// # Errors
-/// The database's failure.
-pub async fn present(tx: &mut Tx, now: Time) -> db::Result<Vec<Present>> {
-    let rows = tx
-        .query(
-            "SELECT o.id, o.tenant, o.roles FROM operators o
-              WHERE o.deleted_at IS NULL AND EXISTS (
-                    SELECT 1 FROM operator_tokens t
-                     WHERE t.operator_id = o.id AND t.revoked_at IS NULL
-                       AND (t.expires_at IS NULL OR t.expires_at > $1))",
-            params![now],
-        )
-        .await?;
-    let present = rows.into_iter().map(|mut row| {
-        let (id, tenant, roles): (_, String, String) = (row.take()?, row.take()?, row.take()?);
-        let roles = roles.split_whitespace().map(str::to_owned).collect();
-        Ok(Present { id, tenant: tenant.into(), roles })
-    });
-    present.collect()
-}
-
-/// Refuses a change after which nobody could administer what somebody could before.
-async fn somebody_left(
-    tx: &mut Tx,
-    matrix: &InForce,
-    before: &[Present],
-    changed: &OperatorId,
-    now: Time,
-) -> Result<(), Problem> {
-    let Some(was) = before.iter().find(|one| one.id == *changed) else { return Ok(()) };
-    let after = present(tx, now).await?;
-    // Only now: the matrix may have changed while this stood in line.
-    let matrix = &**matrix.load();
-    let mut administrators = after.iter().filter(|one| one.administers(matrix));
-    let lost_tenant =
-        was.administers(matrix) && !administrators.clone().any(|one| one.tenant == was.tenant);
-    let lost_all = was.administers(matrix)
-        && was.crosses_tenants(matrix)
-        && !administrators.any(|one| one.crosses_tenants(matrix));
-    let what: Arc<str> = match (lost_all, lost_tenant) {
-        (true, _) => "the installation".into(),
-        (false, true) => format!("the tenant `{}`", was.tenant).into(),
-        (false, false) => return Ok(()),
-    };
-    Err(OperatorError::LastAdministrator(changed.clone(), what).into())
 }
 
 /// The operator's row, held until the transaction ends.
@@ -531,22 +293,6 @@ async fn held(
     Ok(found)
 }
 
-/// Notes when tokens were last used; an older time never replaces a newer.
-///
-/// # Errors
-/// The database's failure.
-pub async fn used(tx: &mut Tx, uses: &[(OperatorTokenId, Time)]) -> db::Result<()> {
-    for (id, at) in uses {
-        tx.execute(
-            "UPDATE operator_tokens SET last_used_at = $2
-              WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
-            params![id, *at],
-        )
-        .await?;
-    }
-    Ok(())
-}
-
 /// Reads every operator and every token of theirs into memory, ended ones, too: memory may have
 /// missed that they ended.
 ///
@@ -556,9 +302,5 @@ pub async fn load(db: &Db, directory: &Directory) -> db::Result<()> {
     for mut row in db.query(columns!("SELECT", "FROM operators"), &[]).await? {
         directory.put_operator(operator(&mut row)?.facts());
     }
-    for mut row in db.query(token_columns!("SELECT", "FROM operator_tokens"), &[]).await? {
-        let token = token(&mut row)?;
-        directory.put_operator_token(&token.digest, token.facts());
-    }
-    Ok(())
+    tokens::load(db, directory).await
 }

@@ -15,7 +15,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::store;
+use super::super::store::tokens as store;
 use super::super::tokens::{NewToken, Token};
 use super::{known, no_more_than_own};
 use crate::app::App;
@@ -136,7 +136,7 @@ pub async fn create(
         .db
         .write(input, move |tx, (permit, operator, new, event, directory)| {
             Box::pin(async move {
-                let token = store::create_token(tx, permit, operator, new, now).await?;
+                let token = store::create(tx, permit, operator, new, now).await?;
                 changed(tx, permit, event.clone(), &token, directory);
                 Ok::<_, Problem>(token)
             })
@@ -169,7 +169,7 @@ pub async fn list(
     let permit = app.law.permit::<ReadOperators>(&caller, &operator.to_string()).await?;
     known(&app, &caller, &operator)?;
     let (found, total) =
-        store::list_tokens(&app.db, &permit, &operator, page.limit, page.offset()).await?;
+        store::list(&app.db, &permit, &operator, page.limit, page.offset()).await?;
     let now = app.clock.now();
     let data = found.into_iter().map(|token| ShownToken::new(token, now, None)).collect();
     Ok(Body(TokenPage { data, page: page.page, limit: page.limit, total }))
@@ -198,7 +198,7 @@ pub async fn revoke(
         .write(input, move |tx, (permit, operator, id, event, matrix, directory)| {
             Box::pin(async move {
                 let which = (operator, id);
-                let token = store::revoke_token(tx, permit, matrix, which, now).await?;
+                let token = store::revoke(tx, permit, matrix, which, now).await?;
                 changed(tx, permit, event.clone(), &token, directory);
                 Ok::<_, Problem>(())
             })
