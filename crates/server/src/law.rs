@@ -32,7 +32,7 @@ use token::Tokens;
 pub struct Law {
     /// Who exists.
     pub directory: Arc<Directory>,
-    matrix: Arc<InForce>,
+    matrix: ArcSwap<Matrix>,
     /// Raised whenever the matrix changes: what was decided under another one is not remembered.
     policy: AtomicU64,
     /// Of agents whose plan limits them.
@@ -48,9 +48,6 @@ pub struct Law {
     /// Whose tokens these are: `iss`.
     pub issuer: Arc<str>,
 }
-
-/// The matrix in force, whichever that is when it is looked at.
-pub type InForce = ArcSwap<Matrix>;
 
 /// What a law is made of.
 pub struct Parts {
@@ -91,7 +88,7 @@ impl Law {
         let tokens = Tokens::new(Arc::clone(&keys), Arc::clone(&directory), Arc::clone(&issuer));
         Self {
             directory,
-            matrix: Arc::new(ArcSwap::new(matrix)),
+            matrix: ArcSwap::new(matrix),
             policy: AtomicU64::new(0),
             requests: Windows::new(Duration::from_secs(60)),
             tokens,
@@ -109,12 +106,6 @@ impl Law {
     #[must_use]
     pub fn matrix(&self) -> Guard<Arc<Matrix>> {
         self.matrix.load()
-    }
-
-    /// The same, to be looked at later.
-    #[must_use]
-    pub fn matrix_in_force(&self) -> Arc<InForce> {
-        Arc::clone(&self.matrix)
     }
 
     /// Puts another matrix in force, for every decision from now on; gives the former.

@@ -136,6 +136,27 @@ impl Rbac {
         (state.source, state.loaded_at)
     }
 
+    /// The matrix in force, as a transaction sees it: one that was uploaded in the same breath may not
+    /// be in memory yet. Ask only while standing in line with all that changes who may administer.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn in_force(
+        &self,
+        tx: &mut Tx,
+        in_memory: impl FnOnce() -> Arc<Matrix>,
+    ) -> db::Result<Arc<Matrix>> {
+        // The version first: memory is never behind it.
+        let version = self.state().version;
+        let newer = match self.file {
+            Some(_) => None,
+            None => store::newer(tx, version).await?,
+        };
+        let Some(text) = newer else { return Ok(in_memory()) };
+        let unusable = |error: InvalidMatrix| db::Error::Query(error.to_string());
+        Ok(Arc::new(Matrix::parse(&text).map_err(unusable)?))
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use axum::Json as Body;
 use axum::extract::State;
-use countersign_ground::db::Tx;
+use countersign_ground::clock::Time;
+use countersign_ground::db::{self, Tx};
 use countersign_ground::ids::OperatorId;
 use countersign_ground::problem::Problem;
 use countersign_ground::record::Event;
@@ -15,6 +16,7 @@ use http::{HeaderName, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::store::present::{self, Administration};
 use super::wire::{NewOperator, OperatorPatch};
 use super::{Operator, OperatorError, Patch, approval_level, store};
 use crate::app::App;
@@ -133,14 +135,16 @@ pub async fn update(
 
     let now = app.clock.now();
     let event = app.event("operator.updated", now);
-    let matrix = AssertUnwindSafe(app.law.matrix_in_force());
-    let input = (permit, id, patch, if_match, event, matrix, Arc::clone(&app.law.directory));
+    let parts = AssertUnwindSafe(app.clone());
+    let input = (permit, id, patch, if_match, event, parts, Arc::clone(&app.law.directory));
     let changed = app
         .db
-        .write(input, move |tx, (permit, id, patch, if_match, event, matrix, directory)| {
+        .write(input, move |tx, (permit, id, patch, if_match, event, parts, directory)| {
             Box::pin(async move {
+                let administration = administration(tx, parts, now).await?;
                 let which = (id, if_match.as_deref());
-                let operator = store::change(tx, permit, matrix, which, patch, now).await?;
+                let operator =
+                    store::change(tx, permit, &administration, which, patch, now).await?;
                 let mut event = event.clone();
                 event.meta("changed", patch.names());
                 changed(tx, permit, event, &operator, directory);
@@ -170,13 +174,14 @@ pub async fn remove(
     no_more_than_own::<ChangeOperator>(&app, &caller, &name, &target.roles, target.level).await?;
     let now = app.clock.now();
     let event = app.event("operator.removed", now);
-    let matrix = AssertUnwindSafe(app.law.matrix_in_force());
-    let input = (permit, id, if_match, event, matrix, Arc::clone(&app.law.directory));
+    let parts = AssertUnwindSafe(app.clone());
+    let input = (permit, id, if_match, event, parts, Arc::clone(&app.law.directory));
     app.db
-        .write(input, move |tx, (permit, id, if_match, event, matrix, directory)| {
+        .write(input, move |tx, (permit, id, if_match, event, parts, directory)| {
             Box::pin(async move {
+                let administration = administration(tx, parts, now).await?;
                 let which = (id, if_match.as_deref());
-                let operator = store::remove(tx, permit, matrix, which, now).await?;
+                let operator = store::remove(tx, permit, &administration, which, now).await?;
                 changed(tx, permit, event.clone(), &operator, directory);
                 Ok::<_, Problem>(())
             })
@@ -220,6 +225,13 @@ async fn no_more_than_own<A: Action>(
         app.law.forbid::<A>(caller, resource_id, detail, &lacking).await?;
     }
     Ok(())
+}
+
+/// Stands in line with all that changes who may administer, and looks at how things are.
+async fn administration(tx: &mut Tx, app: &App, now: Time) -> db::Result<Administration> {
+    present::hold_administration(tx).await?;
+    let matrix = app.rbac.in_force(tx, || Arc::clone(&app.law.matrix())).await?;
+    Ok(Administration { before: present::present(tx, now).await?, matrix })
 }
 
 /// What every change of an operator ends with: its event, and memory that follows the commit.

@@ -10,9 +10,9 @@ use countersign_ground::params;
 use countersign_ground::problem::Problem;
 use countersign_ground::secret::SecretDigest;
 
+use self::present::Administration;
 use super::wire::NewOperator;
 use super::{Operator, OperatorError, Patch, approval_level};
-use crate::law::InForce;
 use crate::law::action::{ChangeOperator, CreateOperator, ReadOperators};
 use crate::law::directory::Directory;
 use crate::law::permit::Permit;
@@ -205,12 +205,11 @@ pub async fn list(
 pub async fn change(
     tx: &mut Tx,
     permit: &Permit<ChangeOperator>,
-    matrix: &InForce,
+    administration: &Administration,
     (id, if_match): (&OperatorId, Option<&[String]>),
     patch: &Patch,
     now: Time,
 ) -> Result<Operator, Problem> {
-    let present = present::hold(tx, now).await?;
     let mut changed = held(tx, permit, (id, if_match)).await?;
     patch.apply(&mut changed, now);
     // Whether the address is taken shows in the row count, on both databases.
@@ -236,7 +235,7 @@ pub async fn change(
     if updated == 0 {
         return Err(OperatorError::EmailTaken(changed.email.unwrap_or_default()).into());
     }
-    present::somebody_left(tx, matrix, &present, id, now).await?;
+    present::somebody_left(tx, administration, id, now).await?;
     Ok(changed)
 }
 
@@ -247,11 +246,10 @@ pub async fn change(
 pub async fn remove(
     tx: &mut Tx,
     permit: &Permit<ChangeOperator>,
-    matrix: &InForce,
+    administration: &Administration,
     (id, if_match): (&OperatorId, Option<&[String]>),
     now: Time,
 ) -> Result<Operator, Problem> {
-    let present = present::hold(tx, now).await?;
     let mut removed = held(tx, permit, (id, if_match)).await?;
     removed.revision += 1;
     removed.removed = true;
@@ -265,7 +263,7 @@ pub async fn remove(
         params![id, now],
     )
     .await?;
-    present::somebody_left(tx, matrix, &present, id, now).await?;
+    present::somebody_left(tx, administration, id, now).await?;
     Ok(removed)
 }
 

@@ -17,6 +17,20 @@ pub async fn newest(db: &Db) -> db::Result<Option<(i64, String)>> {
     row.map(|mut row| Ok((row.take()?, row.take()?))).transpose()
 }
 
+/// What was uploaded last, if that was after `version`.
+///
+/// # Errors
+/// The database's failure.
+pub async fn newer(tx: &mut Tx, version: i64) -> db::Result<Option<String>> {
+    let row = tx
+        .query_opt(
+            "SELECT body FROM rbac_matrices WHERE version > $1 ORDER BY version DESC LIMIT 1",
+            params![version],
+        )
+        .await?;
+    row.map(|mut row| row.take()).transpose()
+}
+
 /// Stores an uploaded matrix; gives its version. Only the last few are kept. Whoever uploads stands
 /// in line with all that changes who may administer, so the later one has the higher version.
 ///

@@ -227,7 +227,7 @@ async fn one_who_could_mend_it_in_another_tenant_only_does_not_count() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_matrix_and_the_removal_of_the_one_who_could_mend_it_one_is_refused() {
-    for round in 0..10 {
+    for round in 0..12 {
         let app = TestApp::start().await;
         let (_, infra) = app.operator_with("default", &["infra"]).await;
         let mut matrix = with_role("clerk", json!({"agents": ["read"]}));

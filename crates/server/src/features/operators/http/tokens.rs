@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use super::super::store::tokens as store;
 use super::super::tokens::{NewToken, Token};
-use super::{known, no_more_than_own};
+use super::{administration, known, no_more_than_own};
 use crate::app::App;
 use crate::doors::extract::{Id, Ids, Json, Page};
 use crate::doors::fields;
@@ -192,13 +192,14 @@ pub async fn revoke(
     no_more_than_own::<ChangeOperator>(&app, &caller, &name, &target.roles, target.level).await?;
     let now = app.clock.now();
     let event = app.event("operator.token_revoked", now);
-    let matrix = AssertUnwindSafe(app.law.matrix_in_force());
-    let input = (permit, operator, id, event, matrix, Arc::clone(&app.law.directory));
+    let parts = AssertUnwindSafe(app.clone());
+    let input = (permit, operator, id, event, parts, Arc::clone(&app.law.directory));
     app.db
-        .write(input, move |tx, (permit, operator, id, event, matrix, directory)| {
+        .write(input, move |tx, (permit, operator, id, event, parts, directory)| {
             Box::pin(async move {
+                let administration = administration(tx, parts, now).await?;
                 let which = (operator, id);
-                let token = store::revoke(tx, permit, matrix, which, now).await?;
+                let token = store::revoke(tx, permit, &administration, which, now).await?;
                 changed(tx, permit, event.clone(), &token, directory);
                 Ok::<_, Problem>(())
             })

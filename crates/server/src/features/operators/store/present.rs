@@ -11,7 +11,6 @@ use countersign_ground::record::default_tenant;
 use countersign_policy::Matrix;
 
 use super::super::OperatorError;
-use crate::law::InForce;
 
 /// Somebody with a token that is good now.
 #[derive(Debug)]
@@ -51,11 +50,13 @@ impl Present {
     }
 }
 
-/// Everybody who could sign in now. Changes of operators stand in line for one row, so that two who
-/// remove each other don't both succeed.
-pub(super) async fn hold(tx: &mut Tx, now: Time) -> db::Result<Vec<Present>> {
-    hold_administration(tx).await?;
-    present(tx, now).await
+/// Who could administer before a change, and what roles mean while it is made.
+#[derive(Debug)]
+pub struct Administration {
+    /// Everybody who could sign in.
+    pub before: Vec<Present>,
+    /// What roles may do.
+    pub matrix: Arc<Matrix>,
 }
 
 /// Stands in line with all that changes who may administer: operators, their tokens, the matrix.
@@ -92,15 +93,12 @@ pub async fn present(tx: &mut Tx, now: Time) -> db::Result<Vec<Present>> {
 /// Refuses a change after which nobody could administer what somebody could before.
 pub(super) async fn somebody_left(
     tx: &mut Tx,
-    matrix: &InForce,
-    before: &[Present],
+    Administration { before, matrix }: &Administration,
     changed: &OperatorId,
     now: Time,
 ) -> Result<(), Problem> {
     let Some(was) = before.iter().find(|one| one.id == *changed) else { return Ok(()) };
     let after = present(tx, now).await?;
-    // Only now: the matrix may have changed while this stood in line.
-    let matrix = &**matrix.load();
     let mut administrators = after.iter().filter(|one| one.administers(matrix));
     let lost_tenant =
         was.administers(matrix) && !administrators.clone().any(|one| one.tenant == was.tenant);

@@ -8,8 +8,8 @@ use countersign_ground::problem::Problem;
 
 use super::super::OperatorError;
 use super::super::tokens::{NewToken, Token};
-use super::{held, present};
-use crate::law::InForce;
+use super::held;
+use super::present::{self, Administration};
 use crate::law::action::{ChangeOperator, CreateOperator, ReadOperators};
 use crate::law::directory::Directory;
 use crate::law::permit::Permit;
@@ -116,11 +116,10 @@ pub async fn list(
 pub async fn revoke(
     tx: &mut Tx,
     permit: &Permit<ChangeOperator>,
-    matrix: &InForce,
+    administration: &Administration,
     (operator, id): (&OperatorId, &OperatorTokenId),
     now: Time,
 ) -> Result<Token, Problem> {
-    let present = present::hold(tx, now).await?;
     held(tx, permit, (operator, None)).await?;
     let row = tx
         .query_opt(
@@ -144,7 +143,7 @@ pub async fn revoke(
             None => OperatorError::NoToken(id.clone()).into(),
         });
     };
-    present::somebody_left(tx, matrix, &present, operator, now).await?;
+    present::somebody_left(tx, administration, operator, now).await?;
     Ok(token(&mut row)?)
 }
 
