@@ -49,7 +49,7 @@ fn what_is_not_of_the_shape_is_refused_with_its_place() {
         ("audit", json!({"retention_days": 0}), "/audit/retention_days"),
         ("audit", json!({"retention": 1}), "/audit/retention"),
         ("version", json!(1), "/version"),
-        ("matirx", json!({}), "/matirx"),
+        ("matrix2", json!({}), "/matrix2"),
     ] {
         assert_eq!(refused_at(&with(member, value.clone())), at, "{member} {value}");
     }

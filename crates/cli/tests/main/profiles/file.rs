@@ -67,7 +67,7 @@ fn a_file_that_is_no_file_of_profiles_is_told_by_its_line_and_never_quoted() {
         "[profiles]\na = 'op_live_secret'\n".to_owned(),
         format!("{profile}token = op_live_secret\n"),
         format!("{profile}token = ['op_live_secret']\n"),
-        format!("{profile}tokne = 'op_live_secret'\n"),
+        format!("{profile}token2 = 'op_live_secret'\n"),
         format!("{profile}token = 'op_live_secret'\ntenant = 'two words'\n"),
         "[profiles.a]\nurl = 'ftp://op_live_secret'\ntoken = 't'\n".to_owned(),
         "[profiles.'a b']\nurl = 'http://127.0.0.1:1'\ntoken = 'op_live_secret'\n".to_owned(),
