@@ -97,6 +97,8 @@ async fn ask(
             credentials::run(command, &connection.client()?, output).await
         }
         Remote::Token(command) => token::run(command, connection, output).await,
+        // It asks no server.
+        Remote::Audit(audit::Command::Verify(verify)) => audit::verify::run(&verify, output).await,
         Remote::Audit(command) => audit::run(command, &connection.client()?, output).await,
         Remote::Keys(command) => keys::run(command, &connection.client()?, output).await,
         Remote::Operators(command) => operators::run(command, &connection.client()?, output).await,

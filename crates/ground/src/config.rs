@@ -5,6 +5,7 @@
 
 mod settings;
 mod sources;
+mod vault;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
@@ -18,10 +19,12 @@ use tracing_subscriber::EnvFilter;
 use crate::db::DatabaseUrl;
 use crate::keyring::{Algorithm, GivenKey, MasterKey, PublicHalf};
 use crate::secret::Secret;
+use crate::shared::RedisUrl;
 
 pub use settings::{SETTINGS, Setting};
 use sources::Values;
 pub use sources::{Effective, Fault, Source, Sources};
+pub use vault::{VaultAddress, VaultSettings};
 
 /// Whether mistakes that are fine on a desk are fatal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +70,8 @@ pub struct Config {
     pub database_timeout: Duration,
     /// How long the server stays ready without its database.
     pub database_grace: Duration,
+    /// Where nodes share limits and nudges.
+    pub redis: Option<RedisUrl>,
     /// `iss`, unless it follows from the address that is bound.
     pub issuer: Option<String>,
     /// Development or production.
@@ -93,6 +98,12 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The role matrix, if it is not the one that is built in or uploaded.
     pub matrix_file: Option<PathBuf>,
+    /// Where seals are kept, too.
+    pub seal_sink: Option<SealSink>,
+    /// How long the record keeps events.
+    pub retention_days: Option<i64>,
+    /// Where agents' secrets are kept, if not in the database.
+    pub vault: Option<VaultSettings>,
     /// HTTPS.
     pub tls: Option<TlsFiles>,
     /// A listener of its own for `/metrics`.
@@ -123,6 +134,11 @@ impl Config {
         let timeout =
             values.get("DATABASE_TIMEOUT_MS", "milliseconds from 10 to 60000", within(10, 60_000));
         let grace = values.get("DATABASE_GRACE_SECONDS", "seconds from 0 to 3600", within(0, 3600));
+        let redis = values.optional(
+            "REDIS_URL",
+            "`redis://HOST:PORT` or `rediss://USER:PASSWORD@HOST:PORT`",
+            parse::<RedisUrl>,
+        );
         let issuer = values.optional("ISSUER_URL", ISSUER, issuer);
         let environment =
             values.get("COUNTERSIGN_ENV", "`development` or `production`", environment);
@@ -149,6 +165,14 @@ impl Config {
             networks,
         );
         let matrix_file = values.optional("RBAC_POLICY_FILE", FILE, file);
+        let seal_sink = values.optional(
+            "AUDIT_SEAL_SINK",
+            "`file:PATH`, or an https address (http to this machine alone)",
+            seal_sink,
+        );
+        let retention_days =
+            values.optional("AUDIT_RETENTION_DAYS", "days from 1 to 36500", within(1, 36_500));
+        let vault = vault::vault(&mut values);
         let tls = tls(&mut values);
         let metrics_port =
             values.optional("METRICS_PORT", "a port, 1 to 65535", parse::<NonZero<u16>>);
@@ -191,6 +215,7 @@ impl Config {
                 pool_size: usize::try_from(pool_size).unwrap_or(1),
                 database_timeout: Duration::from_millis(timeout),
                 database_grace: Duration::from_secs(grace),
+                redis,
                 issuer,
                 environment,
                 master_key,
@@ -204,6 +229,9 @@ impl Config {
                 bootstrap_token,
                 trusted_proxies,
                 matrix_file,
+                seal_sink,
+                retention_days: retention_days.and_then(|days| i64::try_from(days).ok()),
+                vault,
                 tls,
                 metrics_port: metrics_port.map(NonZero::get),
                 log_level,
@@ -217,6 +245,19 @@ impl Config {
             }
         }
         Err(faults)
+    }
+
+    /// Reads which database it is, and nothing else.
+    ///
+    /// # Errors
+    /// When it can't be told.
+    pub fn database(sources: &Sources) -> Result<DatabaseUrl, Vec<Fault>> {
+        let mut values = Values::gather(sources);
+        let database = values.get("DATABASE_URL", DATABASE, parse::<DatabaseUrl>);
+        let (_, mut faults, _) = values.finish();
+        let other = |fault: &Fault| SETTINGS.iter().any(|setting| setting.name == fault.name);
+        faults.retain(|fault| fault.name == "DATABASE_URL" || !other(fault));
+        database.filter(|_| faults.is_empty()).ok_or(faults)
     }
 
     /// What each value allows but all of them together do not.
@@ -248,6 +289,13 @@ impl Config {
             }
             if !self.issuer.as_deref().is_some_and(|issuer| issuer.starts_with("https://")) {
                 fault("ISSUER_URL", "must be an `https` URL in production");
+            }
+            let remote = |vault: &VaultSettings| !vault.address.is_loopback();
+            if self.vault.as_ref().is_some_and(|vault| vault.address.is_plain() && remote(vault)) {
+                fault(
+                    "VAULT_ADDR",
+                    "must be an `https` URL in production, or lead to this machine",
+                );
             }
         }
         faults
@@ -325,6 +373,29 @@ fn file(text: &str) -> Option<PathBuf> {
 const DATABASE: &str = "`sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`; \
     there `sslmode` is one of libpq's, and those that verify need `sslrootcert`";
 const ISSUER: &str = "an absolute `http` or `https` URL without query and fragment";
+
+/// Where seals are kept besides the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SealSink {
+    /// A file of JSON lines.
+    File(PathBuf),
+    /// An address to which each is posted.
+    Address(String),
+}
+
+fn seal_sink(text: &str) -> Option<SealSink> {
+    if let Some(path) = text.strip_prefix("file:") {
+        return (!path.is_empty()).then(|| SealSink::File(PathBuf::from(path)));
+    }
+    let url = url::Url::parse(text).ok()?;
+    let here = match url.host()? {
+        url::Host::Domain(name) => name == "localhost",
+        url::Host::Ipv4(ip) => ip.is_loopback(),
+        url::Host::Ipv6(ip) => ip.is_loopback(),
+    };
+    let safe = url.scheme() == "https" || (url.scheme() == "http" && here);
+    (safe && url.username().is_empty()).then(|| SealSink::Address(url.to_string()))
+}
 
 fn parse<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()

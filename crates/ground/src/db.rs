@@ -9,6 +9,7 @@
 //! microseconds; a flag is a nullable time; ranges, not LIKE; `SUM` is cast to BIGINT.
 
 mod batch;
+mod changes;
 mod error;
 mod migrate;
 mod postgres;
@@ -33,6 +34,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use crate::clock::{Stopwatch, Time};
 use crate::ids::AgentId;
 
+pub use changes::{Announced, Change};
 pub use error::Error;
 pub use migrate::{Applied, Migration, migrate};
 pub use tx::Tx;
@@ -175,6 +177,22 @@ impl Db {
         Ok(Self { engine, timeout: options.timeout, metrics })
     }
 
+    /// Opens the database for reading alone, beside whoever writes. A write or an append fails.
+    ///
+    /// # Errors
+    /// When it can't be reached.
+    pub async fn open_reader(options: &Options, metrics: Metrics) -> Result<Self> {
+        let engine = match &options.url {
+            DatabaseUrl::Sqlite(path) => {
+                Engine::Sqlite(Arc::new(sqlite::Sqlite::reader(path, options, &metrics)?))
+            }
+            DatabaseUrl::Postgres(url) => Engine::Postgres(Arc::new(
+                postgres::Postgres::reader(url, options, &metrics).await?,
+            )),
+        };
+        Ok(Self { engine, timeout: options.timeout, metrics })
+    }
+
     /// Rows of a read. Sees what is committed, within no transaction.
     ///
     /// # Errors
@@ -245,12 +263,46 @@ impl Db {
         }
     }
 
+    /// Waits until this process has announced a change to the others; there are none on SQLite.
+    pub async fn announced(&self) {
+        match &self.engine {
+            Engine::Sqlite(_) => std::future::pending().await,
+            Engine::Postgres(postgres) => postgres.announced().await,
+        }
+    }
+
     /// Asks the database for a sign of life.
     ///
     /// # Errors
     /// When there is none.
     pub async fn ping(&self) -> Result<()> {
         self.query("SELECT 1", &[]).await.map(drop)
+    }
+
+    /// What time it is by the database: nodes agree on it, however their own clocks go.
+    ///
+    /// # Errors
+    /// As [`Db::query`].
+    pub async fn now(&self) -> Result<Time> {
+        let sql = match &self.engine {
+            Engine::Sqlite(_) => {
+                "SELECT CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
+            }
+            Engine::Postgres(_) => {
+                "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT"
+            }
+        };
+        let row = self.query_opt(sql, &[]).await?;
+        row.ok_or_else(|| Error::Query("the database has no clock".into()))?.take()
+    }
+
+    /// Which stream of events this process appends to; no other living one has the same.
+    #[must_use]
+    pub fn stream(&self) -> i64 {
+        match &self.engine {
+            Engine::Sqlite(_) => sqlite::STREAM,
+            Engine::Postgres(postgres) => postgres.stream(),
+        }
     }
 
     /// `sqlite` or `postgres`.

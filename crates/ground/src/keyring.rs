@@ -12,6 +12,7 @@ mod jws;
 mod master;
 mod rotation;
 mod rows;
+mod seal_keys;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
@@ -29,6 +30,7 @@ pub use jws::{Algorithm, Jwk, TokenKey, UnusableKey};
 pub use master::{MasterKey, Masters, Unsealable};
 pub use rotation::{RotateError, Rotated, import, reseal, retire, revoke, rotate};
 pub use rows::{KeyRow, active_since, last_used, rows};
+pub use seal_keys::seal_jwks;
 
 /// How long others may keep the published keys: so old a next key must be before it signs, and so
 /// long a revoked one may be taken for good by who verifies on their own.
@@ -123,6 +125,15 @@ pub enum RingError {
     /// What was sealed is not a key.
     #[error("a key in the ring is not usable: {0}")]
     Unusable(#[from] UnusableKey),
+}
+
+impl From<RingError> for db::Error {
+    fn from(error: RingError) -> Self {
+        match error {
+            RingError::Database(error) => error,
+            other => Self::Query(other.to_string()),
+        }
+    }
 }
 
 impl KeyRing {

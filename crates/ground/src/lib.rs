@@ -10,3 +10,4 @@ pub mod limits;
 pub mod problem;
 pub mod record;
 pub mod secret;
+pub mod shared;

@@ -53,7 +53,9 @@ impl<K: Hash + Eq> Windows<K> {
         counts.shrink_to_fit();
     }
 
-    fn window(&self, now: Time) -> (i64, Duration) {
+    /// Which window it is at `now`, and how long until it turns.
+    #[must_use]
+    pub fn window(&self, now: Time) -> (i64, Duration) {
         let length = i64::try_from(self.length.as_micros()).unwrap_or(i64::MAX);
         let into = now.0.rem_euclid(length);
         let left = Duration::from_micros(u64::try_from(length - into).unwrap_or(0));

@@ -5,21 +5,43 @@
 //! ([`Record::append`]) and are durable before their answer is sent.
 
 mod event;
+mod expire;
+mod export;
+pub mod merkle;
 mod object;
+mod seal;
+mod sealed;
+mod sealer;
+mod seals;
 mod search;
+mod sink;
 mod strangers;
+pub mod verify;
 
 use std::any::Any;
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use crate::clock::{Clock, Time};
 use crate::db::{self, Db};
 use crate::entropy::Entropy;
 use crate::ids::EventId;
+use crate::keyring::{KeyRing, RingError};
+use sealer::Sealer;
 
 pub use event::{Actor, Event, Meta, Origin, Outcome, default_tenant};
+pub use expire::Expiry;
+pub use export::Format;
+pub use merkle::Hash;
+pub use seal::{Seal, SealJwk};
+pub use sealed::{Batch, Place};
+pub use seals::{Proof, Proven};
 pub use search::{Cursor, Filter, Found};
+pub use sink::SealFile;
 use strangers::{Strangers, Verdict};
+
+/// What tells that events of a tenant have expired, and which.
+pub const EXPIRED: &str = "audit.expired";
 
 /// Writes events that go with no change, and reads all of them.
 ///
@@ -40,6 +62,8 @@ pub struct Record {
     clock: Clock,
     entropy: Entropy,
     strangers: Strangers,
+    /// One seals at a time, so that whoever asks finds all that was there sealed afterwards.
+    sealing: tokio::sync::Mutex<()>,
     outside_of_writes: PhantomData<Box<dyn Any + Send + Sync>>,
 }
 
@@ -47,7 +71,14 @@ impl Record {
     /// The record in `db`.
     #[must_use]
     pub fn new(db: Db, clock: Clock, entropy: Entropy) -> Self {
-        Self { db, clock, entropy, strangers: Strangers::default(), outside_of_writes: PhantomData }
+        Self {
+            db,
+            clock,
+            entropy,
+            strangers: Strangers::default(),
+            sealing: tokio::sync::Mutex::default(),
+            outside_of_writes: PhantomData,
+        }
     }
 
     /// Appends one event and waits until it is durable. It is written before this returns, so that
@@ -101,32 +132,79 @@ impl Record {
         search::search(&self.db, filter).await
     }
 
-    /// Forgets role decisions from before `before`, of the tenant of `tell`, in pieces, so that nothing
-    /// else waits long behind them; gives how many. `tell` makes an event for each piece, which commits
-    /// with it.
-    ///
-    /// # Errors
-    /// When the database fails; those of the pieces before are gone, as the record says.
-    pub async fn forget_decisions(
-        &self,
-        tell: impl Fn() -> Event,
-        before: Time,
-    ) -> db::Result<i64> {
-        let (mut forgotten, mut from) = (0, Some(Cursor::OLDEST));
-        while let Some(cursor) = from {
-            let span = (cursor, before);
-            let (count, next) = search::forget(&self.db, tell(), "decision.made", span).await?;
-            forgotten += count;
-            from = next;
-        }
-        Ok(forgotten)
-    }
-
     /// The RFC 8785 text of one event of `tenant`.
     ///
     /// # Errors
     /// When the database can't be read.
     pub async fn find(&self, tenant: &str, id: EventId) -> db::Result<Option<String>> {
-        search::find(&self.db, tenant, id).await
+        Ok(search::locate(&self.db, tenant, id).await?.map(|(_, body)| body))
+    }
+
+    /// Seals every event that waits for it, unless another node does; gives the new seals.
+    ///
+    /// # Errors
+    /// When the database fails, or the key that seals can't be opened.
+    pub async fn seal(&self, keys: &KeyRing) -> Result<Vec<Seal>, RingError> {
+        let _turn = self.sealing.lock().await;
+        let (db, clock, entropy) = (&self.db, &self.clock, &self.entropy);
+        Sealer { db, keys, clock, entropy }.seal().await
+    }
+
+    /// For how long the oldest event has been waiting for its seal.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn seal_lag(&self) -> db::Result<Duration> {
+        let oldest = sealer::oldest_unsealed(&self.db).await?;
+        Ok(oldest.map_or(Duration::ZERO, |oldest| self.clock.now().since(oldest)))
+    }
+
+    /// Seals after this number, oldest first.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn seals_after(&self, seal: i64, limit: i64) -> db::Result<Vec<Seal>> {
+        seals::after(&self.db, seal, limit).await
+    }
+
+    /// The next seal that the sink has not been told of, if it is this node's turn to tell it.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn next_untold(&self) -> db::Result<Option<Seal>> {
+        seals::next_untold(&self.db).await
+    }
+
+    /// Notes that the sink has taken this seal.
+    ///
+    /// # Errors
+    /// When the database fails: then it is told once more.
+    pub async fn note_told(&self, seal: i64) -> db::Result<()> {
+        seals::note_told(&self.db, seal).await
+    }
+
+    /// The number of the newest seal; 0 when there is none.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn newest_seal(&self) -> db::Result<i64> {
+        seals::newest(&self.db).await
+    }
+
+    /// Seals after `after` up to `until`, about as many as have ten thousand events, with those of
+    /// their events that match; no seals when none is left.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn sealed(&self, filter: &Filter, after: i64, until: i64) -> db::Result<Batch> {
+        sealed::batch(&self.db, filter, after, until).await
+    }
+
+    /// The proof that an event of `tenant` is in the record.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn prove(&self, tenant: &str, id: EventId) -> db::Result<Proven> {
+        seals::prove(&self.db, tenant, id).await
     }
 }

@@ -7,18 +7,24 @@ use std::time::Duration;
 
 use countersign_ground::clock::{Clock, Time};
 use countersign_ground::config::Config;
-use countersign_ground::db::Db;
+use countersign_ground::db::{self, Db};
 use countersign_ground::entropy::Entropy;
-use countersign_ground::ids::EventId;
+use countersign_ground::ids::{AgentId, EventId};
 use countersign_ground::keyring::KeyRing;
 use countersign_ground::record::{Event, Record};
+use countersign_ground::shared::Shared;
+use tokio::sync::{Semaphore, watch};
 
 use crate::doors::tls::Tls;
 use crate::features::activity::Activity;
+use crate::features::agents;
+use crate::features::audit::sink::Sink;
+use crate::features::credentials::vault::Vault;
 use crate::features::keys::RingChange;
 use crate::features::quotas::Quotas;
 use crate::features::rbac::Rbac;
 use crate::law::Law;
+use crate::law::directory::AgentFacts;
 use crate::metrics::Metrics;
 
 /// A running server's parts; clones share them.
@@ -39,6 +45,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// When credentials and agents were last seen.
     pub activity: Activity,
+    /// Where new secrets of agents are kept, if not in the database.
+    pub vault: Option<Arc<Vault>>,
     /// HTTPS, where it is served.
     pub tls: Option<Arc<Tls>>,
     /// How many tokens limited clients were issued this month.
@@ -53,6 +61,14 @@ pub struct Parts {
     pub entropy: Entropy,
     /// Since when the database has not answered.
     pub outage: Outage,
+    /// Where seals are kept besides the database.
+    pub sink: Option<Sink>,
+    /// What nodes share, where there is a Redis.
+    pub shared: Option<Arc<Shared>>,
+    /// The number of the newest seal, for those who follow the record.
+    pub newest_seal: watch::Sender<i64>,
+    /// A place for each of them.
+    pub followers: Arc<Semaphore>,
     /// No new work is wanted.
     pub draining: AtomicBool,
 }
@@ -84,6 +100,19 @@ impl App {
         Event::new(EventId::new(now, &self.entropy), now, action)
     }
 
+    /// What is known of an agent; where memory does not know it, another node may have registered it.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn agent(&self, id: AgentId) -> db::Result<Option<Arc<AgentFacts>>> {
+        let known = self.law.directory.agent(id);
+        if known.is_some() || !self.law.following.is_shared() {
+            return Ok(known);
+        }
+        agents::store::load_one(&self.db, &self.law.directory, id).await?;
+        Ok(self.law.directory.agent(id))
+    }
+
     /// What a change of the key ring needs; the record calls it `action`.
     #[must_use]
     pub fn ring_change(&self, action: &'static str) -> RingChange {
@@ -102,7 +131,18 @@ impl App {
         let up = self.db.ping().await.is_ok();
         self.metrics.dependency("database", up);
         self.metrics.degraded("database_lost", !up);
+        let following = &self.law.following;
+        let fresh = following.is_fresh() || (up && following.catch_up().await);
+        self.metrics.degraded("memory_stale", !fresh);
         self.outage.note(up, self.clock.now())
+    }
+
+    /// Asks Redis for a sign of life; `None` where there is none.
+    pub async fn redis_is_up(&self) -> Option<bool> {
+        let up = self.shared.as_ref()?.ping().await;
+        self.metrics.dependency("redis", up);
+        self.metrics.degraded("redis_fallback", !up);
+        Some(up)
     }
 
     /// How long a token lives.

@@ -1,21 +1,24 @@
 //! Every background job: what it does, and how often.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use countersign_ground::db;
-use countersign_ground::keyring::{self, RingError, State};
+use countersign_ground::keyring::{self, State};
 use countersign_ground::problem::Problem;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::features::{agents, credentials, keys, oauth, operators, quotas, rbac, tenants};
+use crate::features::audit::retention;
+use crate::features::{keys, oauth, quotas, rbac};
 use crate::law::permit::{Job, Permit};
 
 /// Starts all of them; they end with `stop`.
 pub fn start(app: &App, stop: &CancellationToken) {
     every(app, stop, Duration::from_secs(1), "activity", |app| async move {
+        if app.law.following.is_shared() {
+            // Other nodes issue tokens, too: how many there are is asked anew.
+            app.quotas.clear();
+        }
         app.activity.flush(&app.db, app.keys.take_uses()).await
     });
     every(app, stop, Duration::from_secs(1), "matrix-file", |app| async move {
@@ -31,12 +34,21 @@ pub fn start(app: &App, stop: &CancellationToken) {
     every(app, stop, Duration::from_secs(10), "crowds", |app| async move {
         app.record.append_crowds(app.clock.now()).await
     });
+    every(app, stop, Duration::from_secs(1), "seals", |app| async move {
+        seal(&app).await?;
+        tell_sink(&app).await;
+        Ok(())
+    });
+    every(app, stop, Duration::from_secs(3600), "retention", |app| async move {
+        expire(&app).await.map(drop)
+    });
     every(app, stop, Duration::from_secs(60), "forgetting", |app| async move {
         let now = app.clock.now();
         app.law.directory.forget_expired(now - oauth::store::REMEMBERED);
         app.law.forget(now);
         app.quotas.forget(now);
         quotas::store::forget(&app.db, now).await?;
+        app.db.forget_changes().await?;
         oauth::store::forget_expired(&app.db, now).await
     });
     every(app, stop, Duration::from_secs(60), "keys", |app| async move {
@@ -44,39 +56,80 @@ pub fn start(app: &App, stop: &CancellationToken) {
         make_next_key(&app);
         keys::retire(&app.ring_change("key.retired"), Permit::system(Job::KeyRotation)).await
     });
-    let known = Arc::new(AtomicU64::new(0));
-    every(app, stop, Duration::from_millis(250), "doubts", move |app| {
-        let known = Arc::clone(&known);
-        async move { remember_again(&app, &known).await }
+    every(
+        app,
+        stop,
+        Duration::from_secs(10),
+        "vault",
+        |app| async move { settle_vault(&app).await },
+    );
+    every(app, stop, Duration::from_secs(60), "vault-token", |app| async move {
+        if let Some(vault) = &app.vault {
+            vault.renew().await;
+        }
+        Ok(())
+    });
+    every(app, stop, Duration::from_secs(5), "vault-check", |app| async move {
+        if let Some(vault) = &app.vault {
+            vault.check().await;
+        }
+        Ok(())
     });
     every(app, stop, Duration::from_secs(5), "database-check", |app| async move {
         if let Some(lost) = app.database_outage().await {
             tracing::warn!(seconds = lost.as_secs(), "the database does not answer");
         }
+        app.redis_is_up().await;
         Ok(())
     });
 }
 
-/// After a commit whose answer did not come, memory may be behind the database: reads it again.
-async fn remember_again(app: &App, known: &AtomicU64) -> db::Result<()> {
-    let doubts = app.db.doubts();
-    if doubts == known.load(Ordering::Relaxed) {
-        return Ok(());
-    }
-    let now = app.clock.now();
-    tenants::store::load(&app.db, &app.law.directory).await?;
-    operators::store::load(&app.db, &app.law.directory).await?;
-    agents::store::load(&app.db, &app.law.directory).await?;
-    credentials::store::load(&app.db, &app.law.directory, now - DOUBTFUL).await?;
-    oauth::store::load(&app.db, &app.law.directory, now).await?;
-    app.keys.reload(&app.db).await.map_err(failure)?;
-    rbac::http::remember(app).await?;
-    known.store(doubts, Ordering::Relaxed);
-    Ok(())
+/// Seals what waits for it, and tells those who follow the record.
+///
+/// # Errors
+/// When the database fails, or the key of seals can't be opened.
+pub async fn seal(app: &App) -> db::Result<()> {
+    let sealed = app.record.seal(&app.keys).await.map_err(db::Error::from);
+    let lag = app.record.seal_lag().await?;
+    app.metrics.seal_lag(lag);
+    app.metrics.degraded("seals_late", lag > LATE);
+    let newest = app.record.newest_seal().await?;
+    app.newest_seal.send_if_modified(|known| std::mem::replace(known, newest) != newest);
+    sealed.map(drop)
 }
 
-/// How far back a revocation may have gone unnoticed.
-const DOUBTFUL: Duration = Duration::from_secs(3600);
+/// Hands new seals to where they are kept besides the database.
+pub async fn tell_sink(app: &App) {
+    let Some(sink) = &app.sink else { return };
+    let told = sink.tell(&app.record).await;
+    if let Err(error) = &told {
+        tracing::error!(%error, "seals are not kept elsewhere");
+    }
+    app.metrics.degraded("seal_sink", told.is_err());
+}
+
+/// Lets events go that are older than the record keeps them; gives how many.
+///
+/// # Errors
+/// The database's failure.
+pub async fn expire(app: &App) -> db::Result<i64> {
+    let (now, days) = (app.clock.now(), app.config.retention_days);
+    let tell = |action| app.event(action, now);
+    let parts = (&*app.record, &*app.keys);
+    retention::expire(parts, &app.law.directory, days, now, tell).await.map_err(db::Error::from)
+}
+
+/// A record that waits longer for its seal is told of.
+const LATE: Duration = Duration::from_secs(30);
+/// Brings to its end what was begun in Vault and not ended; forgets what need not be known any more.
+///
+/// # Errors
+/// When the database fails.
+pub async fn settle_vault(app: &App) -> db::Result<()> {
+    let Some(vault) = &app.vault else { return Ok(()) };
+    vault.forget(app.clock.now());
+    vault.settle().await
+}
 
 /// Reads the matrix again, as its file is now; one that can't be used leaves the old one in force.
 pub async fn read_matrix_again(app: &App) {
@@ -124,7 +177,7 @@ pub async fn ensure_next_key(app: &App) -> Result<(), Problem> {
     }
     let made =
         app.keys.ensure(&app.db, app.config.algorithm, State::Next, &app.clock, &app.entropy);
-    made.await.map_err(|error| failure(error).into())
+    made.await.map_err(|error| db::Error::from(error).into())
 }
 
 /// The next token key is made beside the work: an RSA key takes a while.
@@ -137,18 +190,12 @@ pub fn make_next_key(app: &App) {
     });
 }
 
-fn failure(error: RingError) -> db::Error {
-    match error {
-        RingError::Database(error) => error,
-        other => db::Error::Query(other.to_string()),
-    }
-}
-
 /// What must be on the disk before the process ends.
 pub async fn finish(app: &App) {
     let flushed = app.activity.flush_all(&app.db, app.keys.take_uses()).await;
     let counted = app.record.append_crowds(countersign_ground::clock::Time::MAX).await;
-    for error in [flushed.err(), counted.err()].into_iter().flatten() {
+    let sealed = app.record.seal(&app.keys).await.map_err(db::Error::from);
+    for error in [flushed.err(), counted.err(), sealed.err()].into_iter().flatten() {
         tracing::warn!(%error, "could not write everything before the end");
     }
 }

@@ -5,7 +5,9 @@
 
 pub mod action;
 pub mod caller;
+pub mod change;
 pub mod directory;
+pub mod following;
 pub mod permit;
 pub mod token;
 
@@ -19,13 +21,16 @@ use countersign_ground::entropy::Entropy;
 use countersign_ground::ids::{AgentId, CredentialId, EventId};
 use countersign_ground::keyring::KeyRing;
 use countersign_ground::limits::Windows;
+use countersign_ground::problem::Problem;
 use countersign_ground::record::{Event, Record};
 use countersign_ground::secret::SecretDigest;
+use countersign_ground::shared::Shared;
 use countersign_policy::Matrix;
 
 use crate::metrics::Metrics;
 
 use directory::{AgentFacts, Directory, Thumbprint};
+use following::Following;
 use token::Tokens;
 
 /// What decides.
@@ -37,8 +42,12 @@ pub struct Law {
     policy: AtomicU64,
     /// Of agents whose plan limits them.
     requests: Windows<AgentId>,
+    /// Where nodes count together.
+    shared: Option<Arc<Shared>>,
     /// Which tokens are good.
     pub tokens: Tokens,
+    /// How far memory follows what other nodes change.
+    pub following: Following,
     keys: Arc<KeyRing>,
     machine: Option<SecretDigest>,
     record: Arc<Record>,
@@ -67,6 +76,10 @@ pub struct Parts {
     pub issuer: Arc<str>,
     /// What roles may do.
     pub matrix: Arc<Matrix>,
+    /// How far memory follows what other nodes change.
+    pub following: Following,
+    /// Where nodes count together.
+    pub shared: Option<Arc<Shared>>,
 }
 
 /// An agent that proved to be itself with a secret.
@@ -83,7 +96,8 @@ impl Law {
     /// A law over these facts.
     #[must_use]
     pub fn new(parts: Parts, machine_token: Option<&str>) -> Self {
-        let Parts { directory, keys, record, metrics, clock, entropy, issuer, matrix } = parts;
+        let Parts { directory, keys, record, metrics, clock, entropy, issuer, .. } = parts;
+        let Parts { matrix, following, shared, .. } = parts;
         let machine = machine_token.map(|token| keys.digest().digest(token));
         let tokens = Tokens::new(Arc::clone(&keys), Arc::clone(&directory), Arc::clone(&issuer));
         Self {
@@ -91,7 +105,9 @@ impl Law {
             matrix: ArcSwap::new(matrix),
             policy: AtomicU64::new(0),
             requests: Windows::new(Duration::from_secs(60)),
+            shared,
             tokens,
+            following,
             keys,
             machine,
             record,
@@ -118,6 +134,22 @@ impl Law {
     /// Forgets what limits need not know any more.
     pub fn forget(&self, now: Time) {
         self.requests.forget(now);
+    }
+
+    /// Checks a client secret, with what other nodes know where memory does not know it.
+    ///
+    /// # Errors
+    /// When nobody can say.
+    pub async fn client_anywhere(
+        &self,
+        id: AgentId,
+        secret: &str,
+        now: Time,
+    ) -> Result<Option<Client>, Problem> {
+        match self.client(id, secret, now) {
+            None if self.following.may_know_more().await? => Ok(self.client(id, secret, now)),
+            found => Ok(found),
+        }
     }
 
     /// Checks a client secret. An unknown client and a wrong secret cost the same.

@@ -7,6 +7,7 @@ pub mod jobs;
 pub mod law;
 pub mod metrics;
 pub mod migrations;
+mod nodes;
 pub mod router;
 mod start;
 mod words;

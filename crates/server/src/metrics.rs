@@ -1,9 +1,11 @@
 //! Metrics. No label takes a value that a caller can make up without bound.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
-use countersign_ground::db;
+use countersign_ground::{db, shared};
 use countersign_policy::{Decision, Effect, Matrix, Permissions};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -80,6 +82,11 @@ pub struct Metrics {
     pub decision_seconds: Histogram,
     dependency_up: Family<Dependency, Gauge>,
     degraded: Family<Degraded, Gauge>,
+    /// The same, for whoever asks for the words.
+    without: Mutex<BTreeSet<&'static str>>,
+    seal_lag: Gauge<f64, AtomicU64>,
+    /// Seconds of a command to Redis.
+    pub redis: shared::Seconds,
     matrix_loads: Family<Status, Counter>,
     matrix: Family<MatrixVersion, Gauge>,
 }
@@ -115,6 +122,9 @@ impl Default for Metrics {
             decision_seconds: Histogram::new([1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 1e-3]),
             dependency_up: Family::default(),
             degraded: Family::default(),
+            without: Mutex::default(),
+            seal_lag: Gauge::default(),
+            redis: shared::seconds(),
             matrix_loads: Family::default(),
             matrix: Family::default(),
         };
@@ -181,6 +191,16 @@ impl Metrics {
         r.register("dependency_up", "1 while it answers", self.dependency_up.clone());
         r.register("degraded", "1 while the server does without", self.degraded.clone());
         r.register(
+            "audit_seal_lag_seconds",
+            "For how long the oldest event waits for its seal",
+            self.seal_lag.clone(),
+        );
+        r.register(
+            "agentidp_redis_command_duration_seconds",
+            "Seconds of a command to Redis",
+            self.redis.clone(),
+        );
+        r.register(
             "agentidp_db_query_duration_seconds",
             "Seconds of a call to the database",
             self.db.queries.clone(),
@@ -231,6 +251,23 @@ impl Metrics {
     /// Notes that the server does, or no longer does, without something.
     pub fn degraded(&self, reason: &'static str, is_so: bool) {
         self.degraded.get_or_create(&Degraded { reason }).set(i64::from(is_so));
+        let mut without = self.without.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_so {
+            without.insert(reason);
+        } else {
+            without.remove(reason);
+        }
+    }
+
+    /// What the server does without at the moment.
+    #[must_use]
+    pub fn degraded_by(&self) -> BTreeSet<&'static str> {
+        self.without.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes for how long the oldest event has been waiting for its seal.
+    pub fn seal_lag(&self, lag: Duration) {
+        self.seal_lag.set(lag.as_secs_f64());
     }
 
     /// Counts a reading of the role matrix.

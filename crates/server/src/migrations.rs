@@ -13,4 +13,11 @@ macro_rules! migrations {
     };
 }
 
-migrations!["0001_record", "0002_identity", "0003_identity_whole"];
+migrations![
+    "0001_record",
+    "0002_identity",
+    "0003_identity_whole",
+    "0004_seals",
+    "0005_nodes",
+    "0006_vault",
+];

@@ -13,8 +13,10 @@ use countersign_ground::ids::EventId;
 use countersign_ground::keyring::{KeyRing, MasterKey, Masters, RingError, State};
 use countersign_ground::record::{Event, Record};
 use countersign_ground::secret::Secret;
+use countersign_ground::shared::Shared;
 use countersign_policy::Matrix;
 use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -22,17 +24,21 @@ use crate::app::{App, Outage, Parts};
 use crate::doors::serve::serve;
 use crate::doors::tls::{Tls, TlsError};
 use crate::features::activity::Activity;
+use crate::features::audit::http::stream;
+use crate::features::audit::sink::Sink;
+use crate::features::credentials::vault::{self, Vault};
 use crate::features::keys::{self, RingChange};
 use crate::features::operators::bootstrap::{self, BootstrapError, BootstrapToken};
 use crate::features::quotas::Quotas;
 use crate::features::rbac::{MatrixError, Rbac, Source, leaves_somebody};
 use crate::features::{agents, credentials, oauth, operators, tenants};
 use crate::law::directory::Directory;
+use crate::law::following::Following;
 use crate::law::permit::{Job, Permit};
 use crate::law::{self, Law};
 use crate::metrics::Metrics;
 use crate::migrations::MIGRATIONS;
-use crate::{jobs, router};
+use crate::{jobs, nodes, router};
 
 /// What a server takes from outside besides its configuration.
 #[derive(Debug, Clone)]
@@ -70,9 +76,18 @@ pub enum StartError {
     /// The same for the port of the metrics.
     #[error("METRICS_PORT: can't listen on {0}: {1}")]
     ListenMetrics(SocketAddr, std::io::Error),
+    /// It can't be used at all; that it does not answer is no reason.
+    #[error("VAULT_ADDR: {0}")]
+    Vault(String),
     /// HTTPS can't be served.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Its address can't be used.
+    #[error("REDIS_URL: {0}")]
+    Redis(String),
+    /// It can't be asked at all.
+    #[error("AUDIT_SEAL_SINK: {0}")]
+    Sink(String),
     /// The role matrix can't be used.
     #[error("RBAC_POLICY_FILE: {0}")]
     Matrix(MatrixError),
@@ -95,7 +110,9 @@ pub fn check(config: &Config) -> Vec<Fault> {
     });
     let matrix = matrix.and_then(Result::err).map(|what| Fault::new("RBAC_POLICY_FILE", what));
     let tls = config.tls.clone().and_then(|files| Tls::open(files).err());
-    matrix.into_iter().chain(tls.map(|error| error.fault())).collect()
+    let vault = config.vault.as_ref().and_then(vault::fault);
+    let vault = vault.map(|what| Fault::new("VAULT_ADDR", what));
+    matrix.into_iter().chain(vault).chain(tls.map(|error| error.fault())).collect()
 }
 
 /// A running server.
@@ -109,6 +126,8 @@ pub struct Server {
     /// Where the first operator's token is to be found.
     pub bootstrap: BootstrapToken,
     stop: CancellationToken,
+    /// The last request has been answered: until then, what other nodes change is heard.
+    ended: CancellationToken,
     listeners: Vec<JoinHandle<()>>,
 }
 
@@ -131,7 +150,22 @@ impl Server {
             admits_somebody(&db, &matrix, now).await.map_err(StartError::Matrix)?;
         }
         let directory = Arc::new(Directory::default());
+        // Before memory is filled: what changes meanwhile is read once more.
+        let seen = db.change_clock().await?;
+        tenants::store::begin(&db, now).await?;
         remember(&db, &directory, now).await?;
+        let vault = config.vault.take().map(|settings| {
+            let parts = vault::Parts {
+                db: db.clone(),
+                directory: Arc::clone(&directory),
+                keys: Arc::clone(&keys),
+                metrics: Arc::clone(&metrics),
+                clock: clock.clone(),
+                entropy: entropy.clone(),
+            };
+            Vault::new(&settings, parts).map_err(StartError::Vault)
+        });
+        let vault = vault.transpose()?;
 
         let tls = config.tls.clone().map(Tls::open).transpose()?.map(Arc::new);
         let listener = TcpListener::bind(config.listen)
@@ -148,6 +182,11 @@ impl Server {
         };
         let metrics_address = metrics_listener.as_ref().and_then(|one| one.local_addr().ok());
 
+        let redis = config.redis.as_ref().map(|url| Shared::new(url, metrics.redis.clone()));
+        let redis = redis.transpose().map_err(|error| StartError::Redis(error.to_string()))?;
+        let shared = redis.map(Arc::new);
+        let sink = config.seal_sink.as_ref().map(Sink::new);
+        let sink = sink.transpose().map_err(|error| StartError::Sink(error.to_string()))?;
         let record = Arc::new(Record::new(db.clone(), clock.clone(), entropy.clone()));
         let scheme = if tls.is_some() { "https" } else { "http" };
         let issuer = config.issuer.clone().unwrap_or_else(|| format!("{scheme}://{address}"));
@@ -160,6 +199,8 @@ impl Server {
             entropy: entropy.clone(),
             issuer: issuer.into(),
             matrix: Arc::clone(&matrix),
+            following: Following::new(db.engine_name() == "sqlite", config.database_grace),
+            shared: shared.clone(),
         };
         metrics.matrix_loaded(true);
         metrics.matrix(&matrix);
@@ -171,6 +212,7 @@ impl Server {
             keys,
             metrics,
             activity: Activity::default(),
+            vault,
             tls: tls.clone(),
             quotas: Quotas::default(),
             rbac,
@@ -178,10 +220,16 @@ impl Server {
             clock,
             entropy,
             outage: Outage::default(),
+            sink,
+            shared,
+            newest_seal: watch::Sender::new(0),
+            followers: Arc::new(Semaphore::new(stream::MOST)),
             draining: AtomicBool::new(false),
         });
         let stop = CancellationToken::new();
         jobs::start(&app, &stop);
+        let ended = CancellationToken::new();
+        nodes::follow(&app, seen, &ended);
         jobs::make_next_key(&app);
         let mut listeners =
             vec![tokio::spawn(serve(listener, router::edge(&app), tls, stop.clone()))];
@@ -189,7 +237,7 @@ impl Server {
             let edge = router::metrics_edge(&app);
             listeners.push(tokio::spawn(serve(listener, edge, None, stop.clone())));
         }
-        Ok(Self { app, address, metrics_address, bootstrap, stop, listeners })
+        Ok(Self { app, address, metrics_address, bootstrap, stop, ended, listeners })
     }
 
     /// Reads the files again that may change while the server runs: one that can't be used leaves
@@ -201,6 +249,14 @@ impl Server {
         jobs::refresh_certificates(&self.app);
     }
 
+    /// Seals what waits for it, without waiting for the second to be over.
+    ///
+    /// # Errors
+    /// When the database fails, or the key of seals can't be opened.
+    pub async fn seal(&self) -> db::Result<()> {
+        jobs::seal(&self.app).await
+    }
+
     /// Stops taking work, finishes what has begun, writes what is still in memory.
     pub async fn stop(self) {
         self.app.draining.store(true, Ordering::Relaxed);
@@ -209,6 +265,7 @@ impl Server {
             // Only a panic in the accept loop, which has been logged.
             let _ = listener.await;
         }
+        self.ended.cancel();
         jobs::finish(&self.app).await;
         self.app.db.close().await;
     }
@@ -244,8 +301,7 @@ async fn admits_somebody(db: &Db, matrix: &Arc<Matrix>, now: Time) -> Result<(),
 }
 
 /// Reads everything into memory that decisions need.
-async fn remember(db: &Db, directory: &Arc<Directory>, now: Time) -> db::Result<()> {
-    tenants::store::begin(db, now).await?;
+pub(crate) async fn remember(db: &Db, directory: &Arc<Directory>, now: Time) -> db::Result<()> {
     tenants::store::load(db, directory).await?;
     operators::store::load(db, directory).await?;
     agents::store::load(db, directory).await?;

@@ -44,6 +44,21 @@ pub(super) struct Filter {
     decision_id: Option<String>,
 }
 
+impl Filter {
+    /// As the server is asked.
+    pub(super) fn query(&self) -> [(&'static str, Option<String>); 7] {
+        [
+            ("agentId", self.agent.clone()),
+            ("action", self.action.clone()),
+            ("outcome", self.outcome.clone()),
+            ("startDate", self.since.as_ref().map(|since| since.told(&Clock::System))),
+            ("endDate", self.until.clone()),
+            ("requestId", self.request_id.clone()),
+            ("decisionId", self.decision_id.clone()),
+        ]
+    }
+}
+
 /// Events, newest first, and where they go on.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -99,19 +114,8 @@ async fn fetch(
     cursor: Option<&str>,
 ) -> anyhow::Result<Page> {
     let mut url = client.api(&["audit"]);
-    client::ask_for(
-        &mut url,
-        &[
-            ("agentId", filter.agent.clone()),
-            ("action", filter.action.clone()),
-            ("outcome", filter.outcome.clone()),
-            ("startDate", filter.since.as_ref().map(|since| since.told(&Clock::System))),
-            ("endDate", filter.until.clone()),
-            ("requestId", filter.request_id.clone()),
-            ("decisionId", filter.decision_id.clone()),
-            ("limit", Some(limit.to_string())),
-            ("cursor", cursor.map(str::to_owned)),
-        ],
-    );
+    client::ask_for(&mut url, &filter.query());
+    let page = [("limit", Some(limit.to_string())), ("cursor", cursor.map(str::to_owned))];
+    client::ask_for(&mut url, &page);
     Ok(serde_json::from_value(client.get(url).await?)?)
 }

@@ -77,9 +77,43 @@ impl Client {
         self.exchange(self.http.delete(url)).await?.value()
     }
 
+    /// Writes a long answer to `out` as it comes; `told` hears how many bytes there are so far.
+    pub(crate) async fn download(
+        &self,
+        url: Url,
+        out: &mut (impl std::io::Write + ?Sized),
+        mut told: impl FnMut(u64),
+    ) -> anyhow::Result<()> {
+        let unreachable = |error: reqwest::Error| Unreachable::new(&self.server, &error, TIMEOUT);
+        let request = self.as_caller(self.http.get(url));
+        let mut response = request.send().await.map_err(unreachable)?;
+        if !response.status().is_success() {
+            Answer::read(response).await.map_err(unreachable)?.value()?;
+            return Ok(());
+        }
+        let mut bytes = 0;
+        while let Some(piece) = response.chunk().await.map_err(unreachable)? {
+            out.write_all(&piece)?;
+            bytes += piece.len() as u64;
+            told(bytes);
+        }
+        Ok(())
+    }
+
     /// The answer as it came, also when it is a refusal.
     pub(crate) async fn peek(&self, url: Url) -> anyhow::Result<Answer> {
         self.exchange(self.http.get(url)).await
+    }
+
+    /// With who asks, and in which tenant.
+    fn as_caller(&self, mut request: RequestBuilder) -> RequestBuilder {
+        if let Some(bearer) = &self.bearer {
+            request = request.header(AUTHORIZATION, bearer.clone());
+        }
+        if let Some(tenant) = &self.tenant {
+            request = request.header(X_TENANT, tenant.clone());
+        }
+        request
     }
 
     async fn exchange(&self, request: RequestBuilder) -> anyhow::Result<Answer> {
@@ -89,15 +123,9 @@ impl Client {
     async fn exchange_within(
         &self,
         limit: Duration,
-        mut request: RequestBuilder,
+        request: RequestBuilder,
     ) -> anyhow::Result<Answer> {
-        request = request.timeout(limit);
-        if let Some(bearer) = &self.bearer {
-            request = request.header(AUTHORIZATION, bearer.clone());
-        }
-        if let Some(tenant) = &self.tenant {
-            request = request.header(X_TENANT, tenant.clone());
-        }
+        let request = self.as_caller(request).timeout(limit);
         let answered = async { Answer::read(request.send().await?).await };
         Ok(answered.await.map_err(|error| Unreachable::new(&self.server, &error, limit))?)
     }

@@ -24,8 +24,13 @@ Example:
     #[command(after_help = "\
 Examples:
   countersign keys rotate
-  countersign keys rotate --force")]
+  countersign keys rotate --force
+  countersign keys rotate --purpose seal")]
     Rotate {
+        /// Which ring: the keys that sign tokens, or those that seal the record
+        #[arg(long, value_parser = ["token", "seal"], default_value = "token")]
+        purpose: String,
+
         /// Also when verifiers may not have seen the next key yet
         #[arg(long)]
         force: bool,
@@ -49,7 +54,7 @@ pub(crate) async fn run(command: Command, client: &Client, output: Output) -> an
         Command::List(paging) => {
             LISTING.print(client.api(&["keys"]), &paging, client, output).await
         }
-        Command::Rotate { force } => rotate(force, client, output).await,
+        Command::Rotate { purpose, force } => rotate(&purpose, force, client, output).await,
         Command::Revoke(revoke) => revoke::run(revoke, client, output).await,
         Command::Reseal => {
             let answer = client.post(client.api(&["keys", "reseal"]), &json!({})).await?;
@@ -73,8 +78,14 @@ const LISTING: Listing = Listing {
     ],
 };
 
-async fn rotate(force: bool, client: &Client, output: Output) -> anyhow::Result<()> {
-    let body = if force { json!({"force": true}) } else { json!({}) };
+async fn rotate(purpose: &str, force: bool, client: &Client, output: Output) -> anyhow::Result<()> {
+    let mut body = json!({});
+    if force {
+        body["force"] = true.into();
+    }
+    if purpose != "token" {
+        body["purpose"] = purpose.into();
+    }
     let answer = client.post(client.api(&["keys", "rotate"]), &body).await.map_err(too_young)?;
     Ok(output.print(&answer, for_people)?)
 }

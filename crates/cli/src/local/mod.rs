@@ -7,6 +7,7 @@ mod serve;
 mod signals;
 
 use countersign_ground::config::{Config, Fault, Sources};
+use countersign_ground::db::DatabaseUrl;
 
 use crate::settings;
 
@@ -16,6 +17,15 @@ pub(crate) use serve::{migrate, serve};
 
 /// Reads the configuration, or names every fault in it.
 fn load(sources: &settings::Sources) -> Result<Config, Faults> {
+    Config::load(&gathered(sources)).map_err(Faults)
+}
+
+/// Reads which database it is, whatever else may be wrong or missing.
+pub(crate) fn database(sources: &settings::Sources) -> Result<DatabaseUrl, Faults> {
+    Config::database(&gathered(sources)).map_err(Faults)
+}
+
+fn gathered(sources: &settings::Sources) -> Sources {
     let pair = |set: &settings::Assignment| (set.name.clone(), set.value.clone());
     let flags = sources.set.iter().map(pair).collect();
     let (mut environment, mut unreadable) = (Vec::new(), Vec::new());
@@ -26,13 +36,12 @@ fn load(sources: &settings::Sources) -> Result<Config, Faults> {
             Err(_) => unreadable.push(name),
         }
     }
-    let sources = Sources { flags, environment, unreadable, file: sources.config.clone() };
-    Config::load(&sources).map_err(Faults)
+    Sources { flags, environment, unreadable, file: sources.config.clone() }
 }
 
 /// A configuration that can't be used.
 #[derive(Debug)]
-struct Faults(Vec<Fault>);
+pub(crate) struct Faults(Vec<Fault>);
 
 impl std::fmt::Display for Faults {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

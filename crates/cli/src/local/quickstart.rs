@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use countersign_ground::config::{Config, Sources};
+use countersign_ground::record::verify::Trust;
 use countersign_server::features::operators::bootstrap::BootstrapToken;
 use countersign_server::{Environs, Server, StartError};
 
 use super::signals::Signals;
 use super::{Faults, runtime};
-use crate::output::line;
+use crate::audit::verify;
+use crate::output::{Output, line};
 use crate::settings::QuickstartArgs;
 
 pub(crate) fn run(args: QuickstartArgs) -> anyhow::Result<()> {
@@ -33,7 +35,10 @@ pub(crate) fn run(args: QuickstartArgs) -> anyhow::Result<()> {
             file.display(),
             file.display()
         ))?;
-        let shown = steps::show(&base, token.trim()).await;
+        let shown = match steps::show(&base, token.trim()).await {
+            Ok(()) => verify(&server, &folder).await,
+            Err(error) => Err(error),
+        };
         if shown.is_err() || args.once {
             server.stop().await;
             return shown;
@@ -46,6 +51,22 @@ pub(crate) fn run(args: QuickstartArgs) -> anyhow::Result<()> {
         server.stop().await;
         Ok(())
     })
+}
+
+/// The last step: nobody has to be believed.
+async fn verify(server: &Server, folder: &Path) -> anyhow::Result<()> {
+    let database = format!("sqlite://{}", folder.join("countersign.db").display());
+    line(&format!(
+        "\n9. Nothing in the record can be changed unseen: it is sealed every second, and anybody \
+         can verify it\n   countersign audit verify --set DATABASE_URL={database}"
+    ))?;
+    server.seal().await?;
+    let report = verify::database(&config(folder, 0)?.database, &Trust::default()).await?;
+    line(&format!(
+        "   → {} events under {} seal(s), as they were sealed",
+        report.events, report.seals
+    ))?;
+    if report.is_good() { Ok(()) } else { verify::tell(&report, Output::Table) }
 }
 
 /// Only what a trial needs, whatever the environment says.

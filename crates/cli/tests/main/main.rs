@@ -27,6 +27,7 @@ mod server;
 mod tenants;
 mod terminal;
 mod token;
+mod vault;
 mod whoami;
 
 use std::io::Write;

@@ -35,6 +35,7 @@ fn the_whole_job_is_shown_within_five_seconds() {
         (r"screener-[^@]+@", "screener-[number]@"),
         (r"sk_live_[0-9a-f]{4}…", "sk_live_[start]…"),
         (r"decision:[0-9a-f]{16}", "decision:[id]"),
+        (r"under \d seal", "under [n] seal"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "[time]"),
     ]}, {
         assert_snapshot!(ran.stdout, @r#"
@@ -96,6 +97,10 @@ fn the_whole_job_is_shown_within_five_seconds() {
            [time]  agent.suspended       success  by operator
            [time]  auth.failed           denied   by anonymous
            [time]  auth.failed           denied   by agent
+
+        9. Nothing in the record can be changed unseen: it is sealed every second, and anybody can verify it
+           countersign audit verify --set DATABASE_URL=sqlite://trial/countersign.db
+           → 8 events under [n] seal(s), as they were sealed
         "#);
     });
 }

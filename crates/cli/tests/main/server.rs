@@ -38,7 +38,7 @@ impl Process {
         &mut self.0
     }
 
-    /// Sends `TERM`, `INT` or `KILL`.
+    /// Sends `TERM`, `INT`, `STOP` or `CONT`.
     pub(crate) fn signal(&self, name: &str) {
         let kill = format!("kill -s {name} {}", self.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use futures_util::FutureExt;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::batch::Settled;
@@ -28,42 +28,54 @@ const ATTEMPTS: u32 = 8;
 
 pub(super) struct Postgres {
     pool: Pool,
-    appender: Appender,
+    /// None when it is only read.
+    appender: Option<Appender>,
     metrics: Metrics,
     stream: i64,
     timeout: Duration,
     doubts: Arc<AtomicU64>,
+    announced: Arc<Notify>,
     writes: TaskTracker,
 }
 
 impl Postgres {
     pub(super) async fn open(url: &str, options: &Options, metrics: &Metrics) -> Result<Self> {
+        let mut opened = Self::reader(url, options, metrics).await?;
+        let (pool, timeout) = (opened.pool.clone(), opened.timeout);
+        let mut session = Session::get(&pool, options.timeout, metrics).await?;
+        let stream = session::claim_stream(&mut session).await?;
+        drop(session);
+        opened.appender = Some(Appender::start(pool.clone(), timeout, metrics.clone(), stream));
+        opened.stream = stream;
+        tokio::spawn(session::keep_stream(pool, timeout, metrics.clone(), stream));
+        Ok(opened)
+    }
+
+    /// Without a stream of its own, and so without the means to write.
+    pub(super) async fn reader(url: &str, options: &Options, metrics: &Metrics) -> Result<Self> {
         let (config, tls) = super::tls::connector(url)?;
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(config, tls, recycling);
+        let timeout = options.timeout;
         let pool = Pool::builder(manager)
             .max_size(options.pool_size.max(2))
             .runtime(Runtime::Tokio1)
             .timeouts(deadpool_postgres::Timeouts {
-                wait: Some(options.timeout),
-                create: Some(options.timeout),
-                recycle: Some(options.timeout),
+                wait: Some(timeout),
+                create: Some(timeout),
+                recycle: Some(timeout),
             })
             .build()
             .map_err(|error| Error::Unavailable(error.to_string()))?;
-        let mut session = Session::get(&pool, options.timeout, metrics).await?;
-        let stream = session::claim_stream(&mut session).await?;
-        drop(session);
-        let timeout = options.timeout;
-        let appender = Appender::start(pool.clone(), timeout, metrics.clone(), stream);
-        tokio::spawn(session::keep_stream(pool.clone(), timeout, metrics.clone(), stream));
+        drop(Session::get(&pool, timeout, metrics).await?);
         Ok(Self {
             pool,
-            appender,
+            appender: None,
             metrics: metrics.clone(),
-            stream,
+            stream: 0,
             timeout,
             doubts: Arc::default(),
+            announced: Arc::default(),
             writes: TaskTracker::new(),
         })
     }
@@ -84,15 +96,21 @@ impl Postgres {
         E: From<Error> + Send + 'static,
         F: for<'t> Fn(&'t mut Tx, &'t I) -> Work<'t, T, E> + Send + Sync + RefUnwindSafe + 'static,
     {
-        let (pool, metrics, stream) = (self.pool.clone(), self.metrics.clone(), self.stream);
-        let doubts = Arc::clone(&self.doubts);
-        if self.writes.is_closed() {
+        let place = Place {
+            pool: self.pool.clone(),
+            timeout,
+            metrics: self.metrics.clone(),
+            stream: self.stream,
+            doubts: Arc::clone(&self.doubts),
+            announced: Arc::clone(&self.announced),
+        };
+        if self.writes.is_closed() || self.appender.is_none() {
             return Err(Error::Closed.into());
         }
         let (answer, answered) = oneshot::channel();
         // A task of its own: a client that goes away cancels nothing.
         self.writes.spawn(async move {
-            let written = write(&pool, timeout, &metrics, stream, &doubts, input, work);
+            let written = write(&place, input, work);
             let outcome = std::panic::AssertUnwindSafe(written).catch_unwind().await;
             let outcome =
                 outcome.unwrap_or_else(|panic| Err(Error::Panicked(panic_text(&*panic)).into()));
@@ -107,7 +125,15 @@ impl Postgres {
     }
 
     pub(super) fn append(&self, leaf: Leaf) -> Result<Settled> {
-        self.appender.append(leaf)
+        self.appender.as_ref().ok_or(Error::Closed)?.append(leaf)
+    }
+
+    pub(super) fn stream(&self) -> i64 {
+        self.stream
+    }
+
+    pub(super) async fn announced(&self) {
+        self.announced.notified().await;
     }
 
     pub(super) fn doubts(&self) -> u64 {
@@ -117,32 +143,36 @@ impl Postgres {
     pub(super) async fn close(&self) {
         self.writes.close();
         self.writes.wait().await;
-        self.appender.close().await;
+        if let Some(appender) = &self.appender {
+            appender.close().await;
+        }
         self.pool.close();
     }
 }
 
-async fn write<I, T, E, F>(
-    pool: &Pool,
+/// Where a write goes, and who hears of it.
+struct Place {
+    pool: Pool,
     timeout: Duration,
-    metrics: &Metrics,
+    metrics: Metrics,
     stream: i64,
-    doubts: &AtomicU64,
-    input: I,
-    work: F,
-) -> Result<T, E>
+    doubts: Arc<AtomicU64>,
+    announced: Arc<Notify>,
+}
+
+async fn write<I, T, E, F>(place: &Place, input: I, work: F) -> Result<T, E>
 where
     I: Send + Sync,
     E: From<Error>,
     F: for<'t> Fn(&'t mut Tx, &'t I) -> Work<'t, T, E>,
 {
-    let session = Session::get(pool, timeout, metrics).await?;
+    let session = Session::get(&place.pool, place.timeout, &place.metrics).await?;
     let mut tx = Tx::new(Engine::Postgres(session));
     for attempt in 1.. {
         tx.reset();
         session_of(&mut tx)?.begin();
         let outcome = work(&mut tx, &input).await;
-        let leaves = std::mem::take(&mut tx.leaves);
+        let (leaves, changes) = (std::mem::take(&mut tx.leaves), std::mem::take(&mut tx.changes));
         let failed = tx.failed.take();
         let conflict = matches!(failed, Some(Error::Conflict(_)));
         let outcome = match (outcome, failed) {
@@ -160,17 +190,20 @@ where
                 return Err(own);
             }
         };
-        match session.commit(&leaves, stream).await {
+        match session.commit(&changes, &leaves, place.stream).await {
             Ok(()) => {}
             Err(Error::Conflict(_)) if attempt < ATTEMPTS => continue,
             Err(error) => {
                 if matches!(error, Error::OutcomeUnknown(_)) {
-                    doubts.fetch_add(1, Ordering::Relaxed);
+                    place.doubts.fetch_add(1, Ordering::Relaxed);
                 }
                 return Err(error.into());
             }
         }
-        metrics.count(&leaves);
+        place.metrics.count(&leaves);
+        if !changes.is_empty() {
+            place.announced.notify_one();
+        }
         tx::run(std::mem::take(&mut tx.after_commit));
         return Ok(value);
     }

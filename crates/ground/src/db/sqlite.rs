@@ -4,6 +4,7 @@ mod checkpoint;
 mod job;
 pub(super) use job::panic_text;
 mod writer;
+pub(super) use writer::STREAM;
 
 use std::fs::{File, TryLockError};
 use std::panic::RefUnwindSafe;
@@ -21,7 +22,8 @@ use job::{Pending, Stage};
 use writer::Writer;
 
 pub(super) struct Sqlite {
-    writer: Writer,
+    /// None when it is only read.
+    writer: Option<Writer>,
     readers: Arc<Readers>,
     metrics: Metrics,
     // Held for as long as the database is open; the operating system lets go if the process dies.
@@ -31,13 +33,21 @@ pub(super) struct Sqlite {
 impl Sqlite {
     pub(super) fn open(path: &Path, options: &Options, metrics: &Metrics) -> Result<Self> {
         let lock = Mutex::new(Some(lock(path)?));
-        let readers = Readers {
-            idle: Mutex::new(Vec::new()),
-            permits: Semaphore::new(options.pool_size.clamp(1, 8)),
-            path: path.to_owned(),
-        };
-        let writer = Writer::start(path, options.timeout, metrics.clone())?;
-        Ok(Self { writer, readers: Arc::new(readers), metrics: metrics.clone(), lock })
+        let writer = Some(Writer::start(path, options.timeout, metrics.clone())?);
+        let readers = Readers::new(path, options);
+        Ok(Self { writer, readers, metrics: metrics.clone(), lock })
+    }
+
+    /// Beside whoever writes.
+    pub(super) fn reader(path: &Path, options: &Options, metrics: &Metrics) -> Result<Self> {
+        let readers = Readers::new(path, options);
+        // Now rather than at the first question.
+        readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(readers.connect()?);
+        Ok(Self { writer: None, readers, metrics: metrics.clone(), lock: Mutex::default() })
+    }
+
+    fn writer(&self) -> Result<&Writer> {
+        self.writer.as_ref().ok_or(Error::Closed)
     }
 
     pub(super) async fn query(&self, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>> {
@@ -63,7 +73,8 @@ impl Sqlite {
     {
         let (answer, answered) = oneshot::channel();
         let stage = Arc::new(Stage::default());
-        self.writer.submit(Box::new(Pending::new(input, work, answer, Arc::clone(&stage))))?;
+        let job = Box::new(Pending::new(input, work, answer, Arc::clone(&stage)));
+        self.writer()?.submit(job)?;
         match tokio::time::timeout(timeout, answered).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(Error::Closed.into()),
@@ -73,11 +84,13 @@ impl Sqlite {
     }
 
     pub(super) fn append(&self, leaf: Leaf) -> Result<Settled> {
-        self.writer.append(leaf)
+        self.writer()?.append(leaf)
     }
 
     pub(super) async fn close(&self) {
-        self.writer.close().await;
+        if let Some(writer) = &self.writer {
+            writer.close().await;
+        }
         // Whoever still holds a clone reads no more, and the file is free for the next who opens it.
         self.readers.permits.close();
         self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -110,6 +123,14 @@ struct Readers {
 }
 
 impl Readers {
+    fn new(path: &Path, options: &Options) -> Arc<Self> {
+        Arc::new(Self {
+            idle: Mutex::new(Vec::new()),
+            permits: Semaphore::new(options.pool_size.clamp(1, 8)),
+            path: path.to_owned(),
+        })
+    }
+
     fn query(&self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match idle {
@@ -192,7 +213,11 @@ fn value(column: ValueRef<'_>) -> Value {
         ValueRef::Null => Value::Int(None),
         ValueRef::Integer(int) => Value::Int(Some(int)),
         ValueRef::Real(real) => Value::Text(Some(real.to_string())),
-        ValueRef::Text(text) => Value::Text(Some(String::from_utf8_lossy(text).into_owned())),
+        // What is no text must not be taken for one that looks like it.
+        ValueRef::Text(text) => match str::from_utf8(text) {
+            Ok(text) => Value::Text(Some(text.to_owned())),
+            Err(_) => Value::Bytes(Some(text.to_vec())),
+        },
         ValueRef::Blob(bytes) => Value::Bytes(Some(bytes.to_vec())),
     }
 }

@@ -2,12 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Error, Leaf, Result, Row, Value, postgres, sqlite};
+use super::{Change, Error, Leaf, Result, Row, Value, postgres, sqlite};
 
 /// An open transaction.
 pub struct Tx {
     pub(super) engine: Engine,
     pub(super) leaves: Vec<Leaf>,
+    pub(super) changes: Vec<Change>,
     pub(super) after_commit: Vec<Hook>,
     /// A statement that failed ends the write, even where its error is lost: PostgreSQL would answer
     /// such a commit with a rollback, SQLite would keep the rest.
@@ -23,7 +24,13 @@ pub(super) enum Engine {
 
 impl Tx {
     pub(super) fn new(engine: Engine) -> Self {
-        Self { engine, leaves: Vec::new(), after_commit: Vec::new(), failed: None }
+        Self {
+            engine,
+            leaves: Vec::new(),
+            changes: Vec::new(),
+            after_commit: Vec::new(),
+            failed: None,
+        }
     }
 
     /// Rows of a query, or of a change with RETURNING.
@@ -80,6 +87,11 @@ impl Tx {
         self.leaves.push(leaf);
     }
 
+    /// Tells every node of the change, this one among them, once it has committed.
+    pub fn announce(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
     /// Runs `hook` right after the commit, whether or not anybody still waits for the answer:
     /// this is how memory follows the database.
     pub fn after_commit(&mut self, hook: impl FnOnce() + Send + 'static) {
@@ -95,6 +107,7 @@ impl Tx {
     /// Forgets what the closure asked for, before it runs again or after it failed.
     pub(super) fn reset(&mut self) {
         self.leaves.clear();
+        self.changes.clear();
         self.after_commit.clear();
         self.failed = None;
     }

@@ -51,6 +51,12 @@ pub trait FromValue: Sized {
     fn from_value(value: Value) -> Option<Self>;
 }
 
+impl FromValue for Value {
+    fn from_value(value: Value) -> Option<Self> {
+        Some(value)
+    }
+}
+
 impl FromValue for i64 {
     fn from_value(value: Value) -> Option<Self> {
         match value {
@@ -110,6 +116,17 @@ impl<T: FromValue> FromValue for Option<T> {
 pub struct Row(std::vec::IntoIter<Value>);
 
 impl Row {
+    /// The last column, whatever stands before it.
+    ///
+    /// # Errors
+    /// As [`Row::take`].
+    pub fn last<T: FromValue>(&mut self) -> Result<T> {
+        let last = self.0.next_back();
+        let value = last.ok_or_else(|| Error::Query("the row has too few columns".into()))?;
+        T::from_value(value)
+            .ok_or_else(|| Error::Query("the last column is of another type".into()))
+    }
+
     pub(super) fn new(values: Vec<Value>) -> Self {
         Self(values.into_iter())
     }

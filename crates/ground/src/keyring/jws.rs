@@ -177,22 +177,25 @@ impl TokenKey {
         let mut token = String::with_capacity(self.header.len() + claims.len() * 4 / 3 + 350);
         token.push_str(&self.header);
         URL_SAFE_NO_PAD.encode_string(claims, &mut token);
-        match &self.signer {
+        let signature = self.signature(token.as_bytes())?;
+        append(&mut token, &signature);
+        Ok(token)
+    }
+
+    /// The signature of `message` alone.
+    ///
+    /// # Errors
+    /// When the library can't sign.
+    pub fn signature(&self, message: &[u8]) -> Result<Vec<u8>, UnusableKey> {
+        Ok(match &self.signer {
             Signer::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &self.random, token.as_bytes(), &mut signature)?;
-                append(&mut token, &signature);
+                pair.sign(&RSA_PKCS1_SHA256, &self.random, message, &mut signature)?;
+                signature
             }
-            Signer::Ecdsa(pair) => {
-                let signature = pair.sign(&self.random, token.as_bytes())?;
-                append(&mut token, signature.as_ref());
-            }
-            Signer::Ed25519(pair) => {
-                let signature = pair.sign(token.as_bytes());
-                append(&mut token, signature.as_ref());
-            }
-        }
-        Ok(token)
+            Signer::Ecdsa(pair) => pair.sign(&self.random, message)?.as_ref().to_vec(),
+            Signer::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
+        })
     }
 
     /// Whether this key signed `message` (everything before the last dot).

@@ -12,7 +12,7 @@ use crate::problem::{Code, Problem};
 use crate::secret::SealedSecret;
 
 /// What is left of a private half that is needed no more.
-const ERASED: &[u8] = &[];
+pub(super) const ERASED: &[u8] = &[];
 
 /// What became of the ring.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,6 +171,7 @@ pub async fn import(
         origin: "imported",
         sealed: masters.seal(&place(TOKEN, version), &given.der, entropy),
         master: masters.current.id().to_owned(),
+        public: None,
         now,
     };
     if !insert(tx, &row).await? {

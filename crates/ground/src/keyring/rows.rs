@@ -26,6 +26,8 @@ pub(super) struct NewKey {
     pub(super) origin: &'static str,
     pub(super) sealed: SealedSecret,
     pub(super) master: String,
+    /// The published half, for keys that outlive their private one.
+    pub(super) public: Option<String>,
     pub(super) now: Time,
 }
 
@@ -35,8 +37,9 @@ pub(super) async fn insert(tx: &mut Tx, key: &NewKey) -> db::Result<bool> {
     let inserted = tx
         .execute(
             "INSERT INTO signing_keys
-                (purpose, version, kid, alg, state, origin, sealed, master, created_at, activated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
+                (purpose, version, kid, alg, state, origin, sealed, master, created_at, activated_at,
+                 public)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
             params![
                 key.purpose,
                 key.version,
@@ -48,6 +51,7 @@ pub(super) async fn insert(tx: &mut Tx, key: &NewKey) -> db::Result<bool> {
                 &key.master,
                 key.now,
                 active_since,
+                key.public.clone(),
             ],
         )
         .await?;
@@ -81,6 +85,7 @@ pub(super) async fn digest_key(
             origin: "generated",
             sealed: masters.seal(&place(DIGEST, 1), &entropy.secret(), entropy),
             master: masters.current.id().to_owned(),
+            public: None,
             now: clock.now(),
         };
         insert_alone(db, row).await?;
@@ -131,6 +136,7 @@ pub(super) async fn ensure_token_key(
         origin: "generated",
         sealed: masters.seal(&place(TOKEN, version), &der, entropy),
         master: masters.current.id().to_owned(),
+        public: None,
         now: clock.now(),
     };
     Ok(insert_alone(db, row).await?)

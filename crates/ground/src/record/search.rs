@@ -10,7 +10,6 @@ use crate::clock::Time;
 use crate::db::{self, Db};
 use crate::ids::{AgentId, EventId};
 use crate::params;
-use crate::record::Event;
 
 /// Rows looked at for one page. A page may be shorter than asked, even empty, while a cursor says
 /// that there is more: a rare event in a long record costs several short calls, not one long one.
@@ -41,6 +40,53 @@ pub struct Filter {
     pub cursor: Option<Cursor>,
 }
 
+impl Filter {
+    /// All of a tenant's events.
+    #[must_use]
+    pub fn all(tenant: &str) -> Self {
+        Self {
+            tenant: tenant.to_owned(),
+            agent: None,
+            action: None,
+            outcome: None,
+            decision: None,
+            request: None,
+            since: None,
+            until: None,
+            limit: 0,
+            cursor: None,
+        }
+    }
+
+    pub(super) fn decision_member(&self) -> Option<String> {
+        self.decision.as_ref().map(|id| member("decisionId", id))
+    }
+
+    pub(super) fn request_member(&self) -> Option<String> {
+        self.request.as_ref().map(|id| member("requestId", id))
+    }
+
+    /// What is asked for, as an export says it.
+    pub(super) fn told(&self) -> serde_json::Value {
+        let mut told = serde_json::Map::new();
+        let agent = self.agent.map(|agent| agent.to_string());
+        for (name, value) in [
+            ("action", self.action.clone()),
+            ("agentId", agent),
+            ("decisionId", self.decision.clone()),
+            ("endDate", self.until.map(|time| time.to_string())),
+            ("outcome", self.outcome.clone()),
+            ("requestId", self.request.clone()),
+            ("startDate", self.since.map(|time| time.to_string())),
+        ] {
+            if let Some(value) = value {
+                told.insert(name.to_owned(), value.into());
+            }
+        }
+        told.into()
+    }
+}
+
 /// A page of events.
 #[derive(Debug)]
 pub struct Found {
@@ -60,6 +106,19 @@ pub struct Cursor {
 impl Cursor {
     /// Before everything.
     pub(super) const OLDEST: Self = Self { time: i64::MIN, position: i64::MIN };
+
+    /// Before all that happened then.
+    pub(super) fn at(time: Time) -> Self {
+        Self { time: time.0, position: i64::MIN }
+    }
+
+    pub(super) fn new(time: i64, position: i64) -> Self {
+        Self { time, position }
+    }
+
+    pub(super) fn parts(self) -> (i64, i64) {
+        (self.time, self.position)
+    }
 }
 
 impl fmt::Display for Cursor {
@@ -108,8 +167,8 @@ pub(super) async fn search(db: &Db, filter: &Filter) -> db::Result<Found> {
                 filter.agent.map(|agent| agent.to_string()),
                 filter.action.clone(),
                 filter.outcome.clone(),
-                filter.decision.as_ref().map(|id| member("decisionId", id)),
-                filter.request.as_ref().map(|id| member("requestId", id)),
+                filter.decision_member(),
+                filter.request_member(),
                 limit + 1,
             ],
         )
@@ -145,61 +204,13 @@ fn member(name: &str, value: &str) -> String {
     format!("\"{name}\":{}", serde_json::Value::from(value))
 }
 
-/// An event's id holds its time, so its neighbours of the same millisecond are all there is to
-/// look at.
-/// Deletes the events of an action, of the tenant of `tell`, among the next few from `from` to
-/// `before`, oldest first; gives how many, and where to go on. That some were deleted is told by `tell`
-/// in the same transaction.
-pub(super) async fn forget(
+/// The position and the text of an event. Its id holds its time, so its neighbours of the same
+/// millisecond are all there is to look at.
+pub(super) async fn locate(
     db: &Db,
-    tell: Event,
-    action: &'static str,
-    (from, before): (Cursor, Time),
-) -> db::Result<(i64, Option<Cursor>)> {
-    const PIECE: i64 = 5_000;
-    let span = params![from.time, from.position, before, PIECE - 1];
-    let last = db
-        .query_opt(
-            "SELECT time, position FROM audit_events
-              WHERE (time, position) > ($1, $2) AND time < $3
-              ORDER BY time, position LIMIT 1 OFFSET $4",
-            span,
-        )
-        .await?;
-    let next =
-        last.map(|mut row| Ok::<_, db::Error>(Cursor { time: row.take()?, position: row.take()? }));
-    let next = next.transpose()?;
-    let until = next.unwrap_or(Cursor { time: before.0 - 1, position: i64::MAX });
-    let deleted = db.write(tell, move |tx, tell| {
-        Box::pin(async move {
-            let deleted = tx
-                .execute(
-                    "DELETE FROM audit_events
-                  WHERE (time, position) > ($1, $2) AND (time, position) <= ($3, $4)
-                    AND tenant = $5 AND action = $6",
-                    params![
-                        from.time,
-                        from.position,
-                        until.time,
-                        until.position,
-                        &*tell.tenant,
-                        action
-                    ],
-                )
-                .await?;
-            let deleted = i64::try_from(deleted).unwrap_or(i64::MAX);
-            if deleted > 0 {
-                let mut told = tell.clone();
-                told.meta("deleted", deleted);
-                tx.record(told.leaf());
-            }
-            Ok::<_, db::Error>(deleted)
-        })
-    });
-    Ok((deleted.await?, next))
-}
-
-pub(super) async fn find(db: &Db, tenant: &str, id: EventId) -> db::Result<Option<String>> {
+    tenant: &str,
+    id: EventId,
+) -> db::Result<Option<(i64, String)>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Named {
@@ -208,14 +219,14 @@ pub(super) async fn find(db: &Db, tenant: &str, id: EventId) -> db::Result<Optio
     let from = id.time();
     let rows = db
         .query(
-            "SELECT body FROM audit_events WHERE time >= $1 AND time < $2 AND tenant = $3",
+            "SELECT position, body FROM audit_events WHERE time >= $1 AND time < $2 AND tenant = $3",
             params![from, from + Duration::from_millis(1), tenant],
         )
         .await?;
     for mut row in rows {
-        let body: String = row.take()?;
+        let (position, body): (i64, String) = (row.take()?, row.take()?);
         if serde_json::from_str::<Named>(&body).is_ok_and(|named| named.event_id == id) {
-            return Ok(Some(body));
+            return Ok(Some((position, body)));
         }
     }
     Ok(None)

@@ -54,6 +54,10 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let origin = origin(parts, app);
+        // Who changes something must be who they are now; without the database they change nothing.
+        if !parts.method.is_safe() {
+            app.law.following.fresh().await?;
+        }
         caller(app, &parts.headers, certificate(&parts.extensions), origin).await
     }
 }

@@ -20,13 +20,22 @@ pub async fn live() -> Body<Value> {
 #[utoipa::path(get, path = "/health", tag = "health",
     responses((status = 200, body = Object), (status = 503, body = Object)))]
 pub async fn health(State(app): State<App>) -> (StatusCode, Body<Value>) {
-    let up = app.database_outage().await.is_none();
+    let (outage, redis) = tokio::join!(app.database_outage(), app.redis_is_up());
+    let up = outage.is_none();
+    let redis_word = match redis {
+        None => "not_configured",
+        Some(true) => "connected",
+        Some(false) => "error",
+    };
     let database = if up { "connected" } else { "error" };
     let postgres = if app.db.engine_name() == "postgres" { database } else { "not_configured" };
-    let (code, status) =
-        if up { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "error") };
+    let (code, status) = if up && redis != Some(false) {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "error")
+    };
     let body = json!({
-        "status": status, "database": database, "postgres": postgres, "redis": "not_configured",
+        "status": status, "database": database, "postgres": postgres, "redis": redis_word,
     });
     (code, Body(body))
 }
@@ -39,7 +48,7 @@ pub async fn ready(State(app): State<App>, Query(query): Query) -> (StatusCode, 
     let outage = app.database_outage().await;
     // Much goes on from memory; a balancer that took every node away would make it worse.
     let bearable = outage.is_none_or(|lost| lost <= app.config.database_grace);
-    let degraded: &[&str] = if outage.is_some() { &["database_lost"] } else { &[] };
+    let degraded = app.metrics.degraded_by();
     let checks = [
         ("database", bearable),
         ("draining", !app.draining.load(Ordering::Relaxed)),

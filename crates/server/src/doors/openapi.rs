@@ -72,6 +72,52 @@ pub struct EventPage {
     next_cursor: Option<String>,
 }
 
+/// A seal: a signed Merkle root (RFC 6962) over a run of events, chained to the seal before.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes a body to readers of the API")]
+pub struct SealBody {
+    /// How many events.
+    count: i64,
+    /// Which key signed it: RFC 7638 thumbprint.
+    kid: String,
+    /// SHA-256 of the signed text of the seal before, hex; 64 zeros in the first.
+    previous: String,
+    /// Hex.
+    root: String,
+    /// From 1.
+    seal: i64,
+    /// Ed25519 over the RFC 8785 form of the other members, base64url.
+    signature: String,
+    #[schema(format = "date-time")]
+    time: String,
+}
+
+/// A page of seals.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes a body to readers of the API")]
+pub struct SealPage {
+    data: Vec<SealBody>,
+    next_cursor: Option<String>,
+}
+
+/// That an event is under a seal.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes a body to readers of the API")]
+pub struct ProofBody {
+    event: EventBody,
+    /// The event's RFC 8785 text, which is what was hashed.
+    leaf: String,
+    /// Hex.
+    leaf_hash: String,
+    /// From 0.
+    index: i64,
+    tree_size: i64,
+    /// Hex, from the bottom up.
+    path: Vec<String>,
+    seal: SealBody,
+}
+
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -79,7 +125,7 @@ pub struct EventPage {
         description = "Identity, decisions, countersignatures and a record for AI agents and services.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    components(schemas(ProblemBody, OAuthErrorBody, EventBody)),
+    components(schemas(ProblemBody, OAuthErrorBody, EventBody, SealBody)),
     modifiers(&Security),
     security(("bearer" = []), ("machine" = []))
 )]

@@ -20,6 +20,7 @@ use countersign_policy::Permissions;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::law::change::Changed;
 use crate::law::directory::{AgentFacts, Directory, Standing};
 use crate::words::words;
 
@@ -243,6 +244,10 @@ fn set<T>(field: &mut T, value: Option<T>) {
 
 /// Lets memory follow a change once it has committed.
 pub fn remember_after(tx: &mut Tx, agent: &Agent, directory: &Arc<Directory>) {
+    // Of a new one nobody has to know before it has a credential.
+    if agent.revision > 1 {
+        Changed::Agent(agent.agent_id).announce(tx);
+    }
     let (directory, facts) = (Arc::clone(directory), agent.facts());
     tx.after_commit(move || directory.put_agent(facts));
 }

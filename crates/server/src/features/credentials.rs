@@ -1,21 +1,27 @@
-//! Credentials: how an agent proves to be itself. A secret is shown once and kept as a digest.
+//! Credentials: how an agent proves to be itself. A secret is shown once and kept as a digest, or in
+//! Vault.
 
 pub mod http;
 pub mod store;
+pub mod vault;
 
 use std::sync::Arc;
 
 use countersign_ground::clock::Time;
 use countersign_ground::db::{self, Tx};
+use countersign_ground::entropy::Entropy;
 use countersign_ground::ids::{AgentId, CredentialId};
 use countersign_ground::problem::{Code, Problem};
+use countersign_ground::record::Event;
 use countersign_ground::secret::SecretDigest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::law::action::QuarantineAgent;
+use crate::law::change::Changed;
 use crate::law::directory::{CredentialFacts, Directory, Proof, Thumbprint};
 use crate::law::permit::Permit;
+use vault::{Intent, IntentId};
 
 /// Whether a credential is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -37,6 +43,10 @@ pub struct Credential {
     digest: Option<SecretDigest>,
     certificate: Option<Thumbprint>,
     previous: Option<(SecretDigest, Time)>,
+    /// There may be something of it in Vault.
+    vault_path: Option<String>,
+    /// Which version of its secret is in force there.
+    vault_version: Option<i64>,
     revision: i64,
     created_at: Time,
     expires_at: Option<Time>,
@@ -54,12 +64,14 @@ impl Credential {
         }
     }
 
-    /// What the law needs to know; `None` once there is no secret to know.
+    /// What the law needs to know; `None` while there is nothing that it could prove by.
     fn facts(&self) -> Option<CredentialFacts> {
-        let proof = match (self.certificate, self.digest) {
-            (Some(thumbprint), _) => Proof::Certificate(thumbprint),
-            (None, Some(digest)) => Proof::Secret { digest, previous: self.previous },
-            (None, None) => return None,
+        let previous = self.previous;
+        let proof = match (self.certificate, self.digest, self.vault_version) {
+            (Some(thumbprint), ..) => Proof::Certificate(thumbprint),
+            (None, Some(digest), _) => Proof::Secret { digest, previous },
+            (None, None, Some(version)) => Proof::Unread { version, previous },
+            (None, None, None) => return None,
         };
         Some(CredentialFacts {
             id: self.id,
@@ -71,7 +83,16 @@ impl Credential {
     }
 }
 
-/// Ends all live credentials of an agent that is being stopped; gives their ids.
+/// What was stopped of an agent.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Credentials that were live.
+    pub ids: Vec<CredentialId>,
+    /// What is to be removed from Vault now.
+    pub erasures: Vec<Intent>,
+}
+
+/// Ends all live credentials of an agent that is being stopped.
 ///
 /// # Errors
 /// The database's failure.
@@ -79,18 +100,58 @@ pub async fn stop(
     tx: &mut Tx,
     permit: &Permit<QuarantineAgent>,
     agent: AgentId,
-    directory: &Arc<Directory>,
+    (directory, entropy): (&Arc<Directory>, &Entropy),
     now: Time,
-) -> db::Result<Vec<CredentialId>> {
-    let revoked = store::revoke_all(tx, permit, agent, now).await?;
-    for credential in &revoked {
-        remember_after(tx, credential, directory);
+) -> db::Result<Stopped> {
+    let mut stopped = Stopped { ids: Vec::new(), erasures: Vec::new() };
+    for credential in store::revoke_all(tx, permit, agent, now).await? {
+        remember_after(tx, &credential, directory);
+        let id = IntentId::new(now, entropy);
+        stopped.erasures.extend(store::intents::erase(tx, permit, &credential, id, now).await?);
+        if credential.facts().is_some() {
+            stopped.ids.push(credential.id);
+        }
     }
-    Ok(revoked.into_iter().map(|credential| credential.id).collect())
+    Ok(stopped)
+}
+
+/// What every change of a credential ends with: its event, and memory that follows the commit.
+fn changed<A>(
+    tx: &mut Tx,
+    permit: &Permit<A>,
+    event: Event,
+    credential: &Credential,
+    directory: &Arc<Directory>,
+) {
+    let event = about(event, (credential.agent, credential.id));
+    tx.record(permit.sign(event).leaf());
+    remember_after(tx, credential, directory);
+}
+
+/// An event of a credential.
+fn about(mut event: Event, (agent, credential): (AgentId, CredentialId)) -> Event {
+    event.agent = Some(agent);
+    event.resource = Some(format!("credentials/{credential}"));
+    event.meta("credentialId", credential.to_string());
+    event
+}
+
+/// The digest of a credential's secret as memory has it, and of which revision of its row.
+fn in_memory(
+    directory: &Directory,
+    (agent, id): (AgentId, CredentialId),
+) -> Option<(SecretDigest, i64)> {
+    let agent = directory.agent(agent)?;
+    let credential = agent.credentials.iter().find(|credential| credential.id == id)?;
+    match credential.proof {
+        Proof::Secret { digest, .. } => Some((digest, credential.revision)),
+        _ => None,
+    }
 }
 
 /// Lets memory follow a change once it has committed.
 fn remember_after(tx: &mut Tx, credential: &Credential, directory: &Arc<Directory>) {
+    Changed::Agent(credential.agent).announce(tx);
     if let Some(facts) = credential.facts() {
         let (directory, agent) = (Arc::clone(directory), credential.agent);
         tx.after_commit(move || directory.put_credential(agent, facts));
@@ -115,6 +176,15 @@ pub enum CredentialError {
     /// A certificate proves one agent.
     #[error("a live credential is bound to this certificate already")]
     CertificateTaken,
+    /// What was begun before has not ended, or is being undone.
+    #[error("credential `{0}` is being changed; try again in a minute")]
+    Changing(CredentialId),
+    /// The old secret can't be read, so it can't be good any longer.
+    #[error(
+        "the secret of credential `{0}` is in Vault, which is not configured: set VAULT_ADDR and \
+         VAULT_TOKEN, or rotate without `graceSeconds`"
+    )]
+    OutOfReach(CredentialId),
 }
 
 impl From<CredentialError> for Problem {
@@ -124,8 +194,14 @@ impl From<CredentialError> for Problem {
             CredentialError::Revoked(_) => Code::CredentialRevoked,
             CredentialError::Expired(_)
             | CredentialError::IsCertificate(_)
-            | CredentialError::CertificateTaken => Code::Conflict,
+            | CredentialError::CertificateTaken
+            | CredentialError::Changing(_) => Code::Conflict,
+            CredentialError::OutOfReach(_) => Code::Unavailable,
         };
-        Self::new(code, error.to_string())
+        let problem = Self::new(code, error.to_string());
+        match error {
+            CredentialError::Changing(_) => problem.retry_after(vault::ABANDONED),
+            _ => problem,
+        }
     }
 }

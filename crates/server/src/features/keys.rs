@@ -15,6 +15,7 @@ use countersign_ground::problem::Problem;
 use countersign_ground::record::Event;
 
 use crate::law::action::WriteKeys;
+use crate::law::change::Changed;
 use crate::law::permit::Permit;
 
 /// What every change of the ring needs.
@@ -48,8 +49,35 @@ pub async fn rotate(
             let rotated = keyring::rotate(tx, force, ttl, at).await?;
             tx.record(permit.sign(told(event, &rotated)).leaf());
             let (ring, moves) = (Arc::clone(ring), rotated.moves.clone());
+            Changed::Keys.announce(tx);
             tx.after_commit(move || ring.advance(&moves));
             Ok::<_, Problem>(rotated)
+        })
+    })
+    .await
+}
+
+/// Has another key seal the record from now on; gives its id and the former's.
+///
+/// # Errors
+/// The database's failure.
+pub async fn rotate_seal_key(
+    change: &RingChange,
+    permit: Permit<WriteKeys>,
+    entropy: Entropy,
+) -> Result<(String, Option<String>), Problem> {
+    let RingChange { ring, db, event, at, .. } = change;
+    let at = *at;
+    let input = (permit, event.clone(), AssertUnwindSafe(Arc::clone(ring)), entropy);
+    db.write(input, move |tx, (permit, event, ring, entropy)| {
+        Box::pin(async move {
+            let (active, former) = ring.rotate_seal_key(tx, entropy, at).await?;
+            let mut event = event.clone();
+            event.resource = Some(format!("keys/{active}"));
+            event.meta("active", active.clone());
+            event.meta("purpose", "seal");
+            tx.record(permit.sign(event).leaf());
+            Ok::<_, Problem>((active, former))
         })
     })
     .await
@@ -79,6 +107,7 @@ pub async fn retire(change: &RingChange, permit: Permit<WriteKeys>) -> db::Resul
             tx.record(permit.sign(event).leaf());
             let moves: Vec<_> = retired.into_iter().map(|kid| (kid, State::Retired)).collect();
             let ring = Arc::clone(ring);
+            Changed::Keys.announce(tx);
             tx.after_commit(move || ring.advance(&moves));
             Ok(())
         })
@@ -104,6 +133,7 @@ pub async fn import(
             if let Some(rotated) = imported {
                 tx.record(permit.sign(told(event, &rotated)).leaf());
                 let ring = Arc::clone(ring);
+                Changed::Keys.announce(tx);
                 tx.after_commit(move || ring.advance(&rotated.moves));
             }
             Ok::<_, RingError>(())

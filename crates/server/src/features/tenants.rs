@@ -16,7 +16,8 @@ words! {
     Plan "`unlimited`, `free`" {
         /// As much as there is.
         Unlimited "unlimited",
-        /// 100 agents; 10 000 tokens a month and 100 requests a minute for each of them.
+        /// 100 agents; 10 000 tokens a month and 100 requests a minute for each of them; the record
+        /// keeps events for 90 days.
         Free "free",
     }
 }
@@ -31,6 +32,7 @@ impl Plan {
                 agents: Some(100),
                 tokens_a_month: Some(10_000),
                 requests_a_minute: Some(100),
+                audit_days: Some(90),
             },
         }
     }

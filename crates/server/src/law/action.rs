@@ -80,4 +80,6 @@ actions! {
     ReadConfig "config" "read" Everything;
     /// Read the record.
     ReadRecord "audit" "read" Tenant;
+    /// Let events go that the record need not keep any longer.
+    ExpireEvents "audit" "expire" Everything;
 }

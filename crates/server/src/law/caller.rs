@@ -93,6 +93,9 @@ impl Who {
     }
 }
 
+/// Why a token is refused that memory does not know for a good one.
+const UNKNOWN: &str = "invalid-token";
+
 impl Caller {
     /// The agent that is calling, if one is.
     #[must_use]
@@ -157,7 +160,15 @@ impl Law {
         certificate: Option<&Thumbprint>,
         origin: Origin,
     ) -> Result<Caller, Problem> {
+        self.following.current().await?;
         let who = match self.identify(headers, certificate) {
+            // Another node may know better.
+            Err(refusal) if refusal.reason == UNKNOWN && self.following.may_know_more().await? => {
+                self.identify(headers, certificate)
+            }
+            known => known,
+        };
+        let who = match who {
             Ok(who) => who,
             Err(refusal) => {
                 self.auth_failed(refusal.reason, origin).await?;
@@ -165,8 +176,30 @@ impl Law {
             }
         };
         if let Who::Agent(token) = &who {
-            self.admit(token.claims.sub, &token.claims.tenant)?;
+            self.admit(token.claims.sub, &token.claims.tenant).await?;
         }
+        self.within(who, headers, origin).await
+    }
+
+    /// The same caller later in a long answer, which is no further request. `None` when they are no
+    /// more who they were.
+    pub async fn caller_again(
+        &self,
+        headers: &HeaderMap,
+        certificate: Option<&Thumbprint>,
+        origin: Origin,
+    ) -> Option<Caller> {
+        self.following.current().await.ok()?;
+        let who = self.identify(headers, certificate).ok()?;
+        self.within(who, headers, origin).await.ok()
+    }
+
+    async fn within(
+        &self,
+        who: Who,
+        headers: &HeaderMap,
+        origin: Origin,
+    ) -> Result<Caller, Problem> {
         match self.tenant_of(&who, headers) {
             Ok(tenant) => Ok(Caller { who, tenant, origin }),
             Err(problem) => {
@@ -198,15 +231,23 @@ impl Law {
             .header(header::WWW_AUTHENTICATE, challenge(&self.issuer, None, None))
     }
 
-    /// Counts a request of an agent, unless its plan allows no more this minute.
+    /// Counts a request of an agent, unless its plan allows no more this minute: by all nodes together
+    /// where they share a Redis that answers, else by this one alone.
     ///
     /// # Errors
     /// 429 with the time to wait.
-    pub fn admit(&self, agent: AgentId, tenant: &str) -> Result<(), Problem> {
+    pub async fn admit(&self, agent: AgentId, tenant: &str) -> Result<(), Problem> {
         let Some(most) = self.directory.limits(tenant).requests_a_minute else { return Ok(()) };
-        self.requests.take(agent, most, self.clock.now()).map_err(|wait| {
-            Problem::too_many(format!("the plan allows {most} requests a minute"), wait)
-        })
+        let beyond =
+            |wait| Problem::too_many(format!("the plan allows {most} requests a minute"), wait);
+        let now = self.clock.now();
+        self.requests.take(agent, most, now).map_err(beyond)?;
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let (window, left) = self.requests.window(now);
+        match shared.count(&format!("{agent}:{window}"), left).await {
+            Some(count) if count > i64::from(most) => Err(beyond(left)),
+            _ => Ok(()),
+        }
     }
 
     /// The tenant that a request acts in.
@@ -274,13 +315,11 @@ impl Law {
         let now = self.clock.now();
         if token.starts_with("op_live_") {
             let digest = self.keys.digest().digest(token);
-            let (operator, token) = self
-                .directory
-                .operator_by_token(&digest, now)
-                .ok_or(Refusal::new("invalid-token"))?;
+            let (operator, token) =
+                self.directory.operator_by_token(&digest, now).ok_or(Refusal::new(UNKNOWN))?;
             return Ok(Some(Who::Operator(operator, token)));
         }
-        let token = self.tokens.live(token, now).ok_or(Refusal::new("invalid-token"))?;
+        let token = self.tokens.live(token, now).ok_or(Refusal::new(UNKNOWN))?;
         // RFC 9068 section 4: a token for another audience is not for us.
         if !token.claims.aud.contains(&self.issuer) {
             return Err(Refusal::new("wrong-audience"));

@@ -54,6 +54,25 @@ impl Default for Directory {
 }
 
 impl Directory {
+    /// One that knows nothing and may later take the place of this one.
+    #[must_use]
+    pub fn successor(&self) -> Self {
+        // A shard is found by it.
+        Self { hasher: self.hasher.clone(), ..Self::default() }
+    }
+
+    /// Takes over all that its successor knows, in the place of what was known.
+    pub fn replace(&self, other: &Self) {
+        for known in self.agents.iter().zip(&other.agents) {
+            swap(known.0, known.1);
+        }
+        swap(&self.certificates, &other.certificates);
+        swap(&self.operators, &other.operators);
+        swap(&self.operator_tokens, &other.operator_tokens);
+        swap(&self.tenants, &other.tenants);
+        swap(&self.revoked, &other.revoked);
+    }
+
     /// What is known of an agent.
     #[must_use]
     pub fn agent(&self, id: AgentId) -> Option<Arc<AgentFacts>> {
@@ -91,6 +110,20 @@ impl Directory {
                 known.credentials.reserve_exact(1);
                 known.credentials.push(facts);
             }
+        }
+    }
+
+    /// Takes over the digest of a secret that was read from where it is kept, unless another version
+    /// of it is in force by now.
+    pub fn learn(&self, agent: AgentId, id: CredentialId, read: i64, digest: SecretDigest) {
+        let mut agents = write(self.shard(&agent));
+        let Some(known) = agents.get_mut(&agent) else { return };
+        let mut credentials = Arc::make_mut(known).credentials.iter_mut();
+        if let Some(credential) = credentials.find(|credential| credential.id == id)
+            && let Proof::Unread { version, previous } = credential.proof
+            && version == read
+        {
+            credential.proof = Proof::Secret { digest, previous };
         }
     }
 
@@ -171,6 +204,12 @@ impl Directory {
         read(&self.tenants).get(tenant).map_or(Limits::default(), |tenant| tenant.limits)
     }
 
+    /// Every tenant.
+    #[must_use]
+    pub fn tenants(&self) -> Vec<Arc<TenantFacts>> {
+        read(&self.tenants).values().cloned().collect()
+    }
+
     /// Whether a token was revoked by itself.
     #[must_use]
     pub fn is_revoked(&self, token: &TokenId) -> bool {
@@ -214,6 +253,12 @@ impl Directory {
 
 /// Beyond so many different sets, each agent keeps its own.
 const MOST_SETS: usize = 10_000;
+
+fn swap<T: Default>(one: &RwLock<T>, other: &RwLock<T>) {
+    // Not both at once: nobody waits for the other then.
+    let taken = std::mem::take(&mut *write(other));
+    *write(one) = taken;
+}
 
 fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
@@ -273,6 +318,32 @@ mod tests {
         assert_eq!(directory.agent(agent).unwrap().credential_matching(&digest, Time(1)), None);
         directory.put_agent(facts(2, Standing::Active));
         assert_eq!(directory.agent(agent).unwrap().credentials.len(), 1, "credentials stay");
+    }
+
+    #[test]
+    fn a_digest_that_was_read_too_late_is_not_taken_over() {
+        let directory = Directory::default();
+        let (agent, id) =
+            (facts(1, Standing::Active).id, CredentialId::new(Time(0), &Entropy::seeded(2)));
+        directory.put_agent(facts(1, Standing::Active));
+        let digest = DigestKey::new(1, &[7; 32]).digest("secret");
+        let unread = |revision, version| CredentialFacts {
+            id,
+            proof: Proof::Unread { version, previous: None },
+            expires_at: None,
+            revoked: false,
+            revision,
+        };
+        let matching = || directory.agent(agent).unwrap().credential_matching(&digest, Time(1));
+        directory.put_credential(agent, unread(1, 1));
+        directory.put_credential(agent, unread(2, 2));
+        directory.learn(agent, id, 1, digest);
+        assert_eq!(matching(), None, "the version before");
+        directory.learn(agent, id, 2, digest);
+        assert_eq!(matching(), Some(id));
+        directory.put_credential(agent, CredentialFacts { revoked: true, ..unread(3, 2) });
+        directory.learn(agent, id, 2, digest);
+        assert_eq!(matching(), None, "it was revoked");
     }
 
     #[test]

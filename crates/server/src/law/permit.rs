@@ -50,6 +50,12 @@ impl<A> Permit<A> {
         }
     }
 
+    /// The same in another tenant, for a job that goes through all of them.
+    #[must_use]
+    pub fn system_in(job: Job, tenant: &str) -> Self {
+        Self { tenant: tenant.into(), ..Self::system(job) }
+    }
+
     /// The tenant that may be touched.
     #[must_use]
     pub fn tenant(&self) -> &str {
@@ -84,6 +90,10 @@ pub enum Job {
     Bootstrap,
     /// The matrix's file has changed.
     MatrixFile,
+    /// Events are older than the record keeps them.
+    Retention,
+    /// What was begun in Vault is brought to its end.
+    Vault,
 }
 
 impl Job {
@@ -93,6 +103,8 @@ impl Job {
             Self::KeyRotation => "key-rotation",
             Self::Bootstrap => "bootstrap",
             Self::MatrixFile => "matrix-file",
+            Self::Retention => "retention",
+            Self::Vault => "vault",
         }
     }
 }

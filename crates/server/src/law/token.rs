@@ -16,11 +16,13 @@ use countersign_ground::clock::Time;
 use countersign_ground::entropy::Entropy;
 use countersign_ground::ids::{AgentId, CredentialId, ParseIdError};
 use countersign_ground::keyring::{KeyRing, RingKey, State};
+use countersign_ground::problem::Problem;
 use countersign_policy::Permissions;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::Law;
 use super::directory::{AgentFacts, Directory, Standing, Thumbprint};
 use super::permit::Decided;
 
@@ -173,6 +175,38 @@ pub struct Tokens {
     verified: Cache<[u8; 32], Arc<Verified>, Weight>,
 }
 
+impl Law {
+    /// As [`Tokens::live`], with what other nodes know where memory does not know the token.
+    ///
+    /// # Errors
+    /// When nobody can say.
+    pub async fn live_anywhere(
+        &self,
+        token: &str,
+        now: Time,
+    ) -> Result<Option<Arc<Verified>>, Problem> {
+        match self.tokens.live(token, now) {
+            None if self.is_newer(token).await? => Ok(self.tokens.live(token, now)),
+            found => Ok(found),
+        }
+    }
+
+    /// As [`Tokens::signed`], with what other nodes know where memory does not know the token.
+    ///
+    /// # Errors
+    /// When nobody can say.
+    pub async fn signed_anywhere(&self, token: &str) -> Result<Option<Arc<Verified>>, Problem> {
+        match self.tokens.signed(token) {
+            None if self.is_newer(token).await? => Ok(self.tokens.signed(token)),
+            found => Ok(found),
+        }
+    }
+
+    async fn is_newer(&self, token: &str) -> Result<bool, Problem> {
+        Ok(self.tokens.may_be_newer(token) && self.following.may_know_more().await?)
+    }
+}
+
 /// What a remembered token weighs, roughly.
 #[derive(Clone)]
 struct Weight;
@@ -218,7 +252,20 @@ impl Tokens {
         Some(verified)
     }
 
-    fn is_live(&self, token: &Verified, now: Time) -> bool {
+    /// Whether another node may know a token for good that memory does not: its key, its agent, its
+    /// credential or its generation is not known here.
+    fn may_be_newer(&self, token: &str) -> bool {
+        let Some(token) = self.signed(token) else { return token.starts_with("ey") };
+        let claims = &token.claims;
+        self.directory.agent(claims.sub).is_none_or(|agent| {
+            agent.generation < claims.r#gen
+                || !agent.credentials.iter().any(|one| one.id == claims.cred)
+        })
+    }
+
+    /// Whether a token that was verified is good at `now`.
+    #[must_use]
+    pub fn is_live(&self, token: &Verified, now: Time) -> bool {
         let claims = &token.claims;
         let in_time = claims.nbf <= now.seconds() && now.seconds() < claims.exp;
         let agent = self.directory.agent(claims.sub);

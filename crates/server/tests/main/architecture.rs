@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 /// Which feature may call which other one's functions.
-const MAY_CALL: [(&str, &str); 10] = [
+const MAY_CALL: [(&str, &str); 11] = [
     ("activity", "agents"),
     ("activity", "credentials"),
     ("activity", "operators"),
     ("activity", "quotas"),
     ("agents", "tenants"),
     ("credentials", "agents"),
+    ("oauth", "credentials"),
     ("oauth", "quotas"),
     ("quarantine", "agents"),
     ("quarantine", "credentials"),

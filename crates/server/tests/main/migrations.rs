@@ -55,12 +55,14 @@ impl Schema {
             }
             ["CREATE", "TABLE", name, ..] => {
                 let (_, body) = statement.split_once('(').unwrap();
-                let columns = parts(body.trim_end().strip_suffix(')').unwrap());
+                let columns = parts(body.rsplit_once(')').unwrap().0);
                 self.tables.insert(name.to_owned(), columns);
             }
             ["ALTER", "TABLE", table, "ADD", "COLUMN", column, ..] => {
                 self.tables.get_mut(table).unwrap().insert(column.to_owned());
             }
+            // How a column is stored is each engine's own affair.
+            ["ALTER", "TABLE", _, "ALTER", "COLUMN", _, "SET", "STORAGE", ..] => {}
             ["CREATE", "INDEX", name, ..] | ["CREATE", "UNIQUE", "INDEX", name, ..] => {
                 self.indexes.insert(name.to_owned());
             }

@@ -39,6 +39,8 @@ struct Link {
     client: TcpStream,
     server: Option<TcpStream>,
     dumb: AtomicBool,
+    /// A commit is on its way: the server's end stays until it has been made.
+    committing: AtomicBool,
 }
 
 impl Proxy {
@@ -104,7 +106,8 @@ impl Shared {
             },
         };
         let dumb = AtomicBool::new(server.is_none());
-        let link = Arc::new(Link { client, server, dumb });
+        let committing = AtomicBool::new(false);
+        let link = Arc::new(Link { client, server, dumb, committing });
         self.links.lock().unwrap().push(Arc::clone(&link));
         drop(mode);
         // Nothing comes back from where nothing goes.
@@ -114,7 +117,8 @@ impl Shared {
             thread::spawn(move || {
                 shared.carry(&link, to_server);
                 // A dumb connection does not even tell that the other end is gone.
-                if to_server || !link.dumb.load(Ordering::Acquire) {
+                let committing = link.committing.load(Ordering::Acquire);
+                if !committing && (to_server || !link.dumb.load(Ordering::Acquire)) {
                     link.end();
                 }
             });
@@ -143,6 +147,7 @@ impl Shared {
                 // Before the commit is sent on, so that its answer can't be quicker.
                 link.dumb.store(true, Ordering::Release);
                 if !dumb {
+                    link.committing.store(true, Ordering::Release);
                     link.client.shutdown(Shutdown::Both).ok()?;
                 }
             }

@@ -32,6 +32,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ("DATABASE_POOL_SIZE", &["0", "1001", "-5", "many"]),
     ("DATABASE_TIMEOUT_MS", &["9", "60001", "2s"]),
     ("DATABASE_GRACE_SECONDS", &["-1", "3601", "1m"]),
+    ("REDIS_URL", &["redis", "http://u:hunter2@h", "redis://", "redis://u:hunter2@h:port"]),
     (
         "ISSUER_URL",
         &[
@@ -58,6 +59,15 @@ const WRONG: &[(&str, &[&str])] = &[
     ("BOOTSTRAP_ADMIN_TOKEN", &["hunter2", "op_live_hunter2", "sk_live_0123"]),
     ("TRUSTED_PROXIES", &["everybody", "10.0.0.0/33", "10.0.0.1;10.0.0.2"]),
     ("RBAC_POLICY_FILE", &["no/such/file.json"]),
+    ("AUDIT_SEAL_SINK", &["seals.jsonl", "file:", "http://seals.example", "ftp://127.0.0.1"]),
+    ("AUDIT_RETENTION_DAYS", &["0", "90d", "36501"]),
+    (
+        "VAULT_ADDR",
+        &["vault.example:8200", "ftp://vault.example", "https://u:hunter2@vault.example"],
+    ),
+    ("VAULT_TOKEN", &["two hunter2", "hunter2\n", "hünter2"]),
+    ("VAULT_MOUNT", &["..", "secret//agents", "/secret", "secret agents"]),
+    ("VAULT_NAMESPACE", &["team//agents", "../team"]),
     ("TLS_CERT_FILE", &["no/such/file.pem"]),
     ("TLS_KEY_FILE", &["no/such/file.pem"]),
     ("TLS_CLIENT_CA_FILE", &["no/such/file.pem"]),

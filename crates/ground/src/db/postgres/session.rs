@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::super::{Error, Leaf, Metrics, Result, Row, STREAM_LENGTH, Value};
+use super::super::{Change, Error, Leaf, Metrics, Result, Row, STREAM_LENGTH, Value};
 use crate::clock::Stopwatch;
 
 /// How long a stream stays with the node that claimed it, unless the node says it again.
@@ -105,14 +105,19 @@ impl Session {
     }
 
     /// Ends the transaction, with its events as the last thing in it.
-    pub(super) async fn commit(&mut self, leaves: &[Leaf], stream: i64) -> Result<()> {
+    pub(super) async fn commit(
+        &mut self,
+        changes: &[Change],
+        leaves: &[Leaf],
+        stream: i64,
+    ) -> Result<()> {
         let begin = !std::mem::replace(&mut self.begun, true);
-        if begin && leaves.is_empty() {
+        if begin && leaves.is_empty() && changes.is_empty() {
             self.open = false;
             return Ok(());
         }
         let watch = Stopwatch::start();
-        let ended = self.ask(async |client| Ok(end(client, begin, leaves, stream).await));
+        let ended = self.ask(async |client| Ok(end(client, begin, changes, leaves, stream).await));
         let ended = ended.await;
         self.commit.observe(watch.elapsed().as_secs_f64());
         let refused = |error: &tokio_postgres::Error| {
@@ -191,9 +196,10 @@ impl Drop for Session {
     }
 }
 
-/// Bounded by the database itself, in case this process stops answering in the middle.
+/// Bounded by the database itself, in case this process stops answering in the middle: a node that stands
+/// still must not keep others from stopping an agent whose row it was about to touch.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '10s'; \
-                     SET LOCAL idle_in_transaction_session_timeout = '10s'";
+                     SET LOCAL idle_in_transaction_session_timeout = '1500ms'";
 
 /// Counter and events in one statement: numbers are gapless in commit order, because the counter's
 /// row stays locked until the commit. Without that row there is no position, which is an error.
@@ -205,6 +211,12 @@ const RECORD: &str = "WITH counter AS (
            FROM unnest($4, $5, $6, $7, $8, $9)
                 WITH ORDINALITY AS e (time, tenant, agent, action, outcome, body, i)";
 
+/// Clock and changes in one statement; the clock's row stays locked until the commit.
+const ANNOUNCE: &str = "WITH clock AS (UPDATE change_clock SET n = n + $1 RETURNING n)
+         INSERT INTO changes (n, kind, subject)
+         SELECT (SELECT n FROM clock) - $1 + c.i, c.kind, c.subject
+           FROM unnest($2, $3) WITH ORDINALITY AS c (kind, subject, i)";
+
 /// What the database said to the events at the end of a transaction, and to its commit.
 struct Ended {
     recorded: Result<(), tokio_postgres::Error>,
@@ -213,9 +225,16 @@ struct Ended {
 
 /// Sends events and commit at once: when one statement of a transaction fails, the database makes
 /// a rollback of its commit.
-async fn end(client: &Object, begin: bool, leaves: &[Leaf], stream: i64) -> Ended {
+async fn end(
+    client: &Object,
+    begin: bool,
+    changes: &[Change],
+    leaves: &[Leaf],
+    stream: i64,
+) -> Ended {
     let begun = async { if begin { client.batch_execute(BEGIN).await } else { Ok(()) } };
-    let recorded = try_join(begun, record(client, leaves, stream)).map_ok(drop);
+    let told = try_join(announce(client, changes), record(client, leaves, stream));
+    let recorded = try_join(begun, told).map_ok(drop);
     let mut recorded = pin!(maybe_done(recorded));
     poll_fn(|cx| Poll::Ready(recorded.as_mut().poll(cx).is_ready())).await;
     // What could not even be sent must not be committed.
@@ -226,6 +245,18 @@ async fn end(client: &Object, begin: bool, leaves: &[Leaf], stream: i64) -> Ende
     let ((), committed) = join(recorded.as_mut(), client.batch_execute("COMMIT")).await;
     let recorded = recorded.as_mut().take_output().unwrap_or(Ok(()));
     Ended { recorded, committed: Some(committed) }
+}
+
+async fn announce(client: &Object, changes: &[Change]) -> Result<(), tokio_postgres::Error> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
+    let kinds: Vec<&str> = changes.iter().map(|change| change.kind).collect();
+    let subjects: Vec<&str> = changes.iter().map(|change| change.subject.as_str()).collect();
+    let params: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&count, Type::INT8), (&kinds, Type::TEXT_ARRAY), (&subjects, Type::TEXT_ARRAY)];
+    client.execute_typed(ANNOUNCE, &params).await.map(drop)
 }
 
 async fn record(

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::super::batch::{Batch, Gathering, Settled, answer_late};
 use super::super::tx::{self, Engine, Hook};
-use super::super::{Error, Leaf, Metrics, Result, STREAM_LENGTH, Tx};
+use super::super::{Change, Error, Leaf, Metrics, Result, STREAM_LENGTH, Tx};
 use super::checkpoint::Checkpoints;
 use super::job::Job;
 use crate::clock::Stopwatch;
@@ -22,7 +22,7 @@ const FULL_BATCH: usize = 4_096;
 /// The longest that the writer looks for more events before it commits.
 const LINGER: Duration = Duration::from_millis(2);
 /// SQLite has one process, so one stream.
-const STREAM: i64 = 1;
+pub(in super::super) const STREAM: i64 = 1;
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -171,6 +171,7 @@ struct Work {
 #[derive(Default)]
 struct Changes {
     leaves: Vec<Leaf>,
+    announced: Vec<Change>,
     hooks: Vec<Hook>,
 }
 
@@ -255,6 +256,7 @@ fn fill(
         }
         if keep {
             changes.leaves.append(&mut tx.leaves);
+            changes.announced.append(&mut tx.changes);
             changes.hooks.append(&mut tx.after_commit);
         } else {
             sqlite(tx)?.prepare_cached("ROLLBACK TO job")?.execute([])?;
@@ -262,6 +264,7 @@ fn fill(
         sqlite(tx)?.prepare_cached("RELEASE job")?.execute([])?;
         tx.reset();
     }
+    announce(sqlite(tx)?, &changes.announced)?;
     record(sqlite(tx)?, &changes.leaves, leaves)
 }
 
@@ -274,6 +277,17 @@ fn sqlite(tx: &mut Tx) -> Result<&mut Connection> {
 
 fn begin(connection: &Connection) -> Result<()> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    Ok(())
+}
+
+/// Numbers the changes that every node must notice.
+fn announce(connection: &Connection, changes: &[Change]) -> Result<()> {
+    for Change { kind, subject } in changes {
+        connection.prepare_cached("UPDATE change_clock SET n = n + 1")?.execute([])?;
+        connection
+            .prepare_cached("INSERT INTO changes SELECT n, ?1, ?2 FROM change_clock")?
+            .execute((kind, subject))?;
+    }
     Ok(())
 }
 

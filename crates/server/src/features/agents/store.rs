@@ -420,6 +420,18 @@ pub async fn seen(tx: &mut Tx, agents: &[(AgentId, Time, Time)]) -> db::Result<(
     .await
 }
 
+/// Reads one agent into memory, without its credentials.
+///
+/// # Errors
+/// The database's failure.
+pub async fn load_one(db: &Db, directory: &Arc<Directory>, id: AgentId) -> db::Result<()> {
+    let row = db.query_opt(columns!("SELECT", "FROM agents WHERE id = $1"), params![&id]).await?;
+    if let Some(mut row) = row {
+        directory.put_agent(agent(&mut row)?.facts());
+    }
+    Ok(())
+}
+
 /// Reads every agent into memory, a page at a time.
 ///
 /// # Errors

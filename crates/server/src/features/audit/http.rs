@@ -1,5 +1,9 @@
 //! `/api/v1/audit`.
 
+pub mod export;
+pub mod seals;
+pub mod stream;
+
 use axum::extract::State;
 use countersign_ground::clock::Time;
 use countersign_ground::ids::EventId;
@@ -10,7 +14,7 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::doors::extract::{Id, Query};
-use crate::doors::fields;
+use crate::doors::fields::{self, Fields};
 use crate::doors::openapi::{EventPage, ProblemBody};
 use crate::law::action::ReadRecord;
 use crate::law::caller::Caller;
@@ -38,20 +42,11 @@ pub async fn search(
     Query(mut query): Query,
 ) -> Result<([(HeaderName, HeaderValue); 1], String), Problem> {
     let permit = app.law.permit::<ReadRecord>(&caller, "*").await?;
+    let limit = query.optional("limit", fields::query_integer(1, MOST));
     let filter = Filter {
-        tenant: permit.tenant().to_owned(),
-        agent: query.optional("agentId", fields::parsed),
-        action: query.optional("action", fields::text_up_to(64)),
-        outcome: query.optional("outcome", fields::text_up_to(64)),
-        decision: query.optional("decisionId", fields::text_up_to(128)),
-        request: query.optional("requestId", fields::text_up_to(128)),
-        since: query.optional("startDate", |value| moment(value, "T00:00:00Z")),
-        until: query.optional("endDate", |value| moment(value, "T23:59:59.999999Z")),
-        limit: query
-            .optional("limit", fields::query_integer(1, MOST))
-            .and_then(|limit| usize::try_from(limit).ok())
-            .unwrap_or(50),
+        limit: limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(50),
         cursor: query.optional("cursor", fields::parsed),
+        ..filter(&mut query, permit.tenant())
     };
     query.finish()?;
     let found = app.record.search(&filter).await?;
@@ -76,6 +71,20 @@ pub async fn show(
     let found = app.record.find(permit.tenant(), id).await?;
     let missing = || Problem::new(Code::EventNotFound, format!("no event `{id}`"));
     Ok(([JSON], found.ok_or_else(missing)?))
+}
+
+/// Which events of a tenant a query asks for.
+fn filter(query: &mut Fields, tenant: &str) -> Filter {
+    Filter {
+        agent: query.optional("agentId", fields::parsed),
+        action: query.optional("action", fields::text_up_to(64)),
+        outcome: query.optional("outcome", fields::text_up_to(64)),
+        decision: query.optional("decisionId", fields::text_up_to(128)),
+        request: query.optional("requestId", fields::text_up_to(128)),
+        since: query.optional("startDate", |value| moment(value, "T00:00:00Z")),
+        until: query.optional("endDate", |value| moment(value, "T23:59:59.999999Z")),
+        ..Filter::all(tenant)
+    }
 }
 
 /// RFC 3339, or a date that stands for the whole day.

@@ -8,17 +8,16 @@ use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_ground::clock::Time;
-use countersign_ground::db::Tx;
 use countersign_ground::ids::{AgentId, CredentialId};
 use countersign_ground::problem::Problem;
-use countersign_ground::record::Event;
 use countersign_ground::secret::Secret;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::store::{self, NewProof, NewSecret};
-use super::{Credential, Status, remember_after};
+use super::store::{self, Grace, NewProof, NewSecret, intents};
+use super::vault::IntentId;
+use super::{Credential, Status, changed, in_memory};
 use crate::app::App;
 use crate::doors::extract::{Id, Ids, Json, Page};
 use crate::doors::fields;
@@ -28,7 +27,7 @@ use crate::law::action::{
     Action, CreateCredential, ReadCredentials, RevokeCredential, RotateCredential,
 };
 use crate::law::caller::Caller;
-use crate::law::directory::{AgentFacts, Directory, Thumbprint};
+use crate::law::directory::{AgentFacts, Thumbprint};
 use crate::law::permit::Permit;
 
 type Answer<T> = Result<T, Problem>;
@@ -93,7 +92,8 @@ impl Shown {
     request_body(content = NewCredential, description = "may be empty"),
     responses((status = 201, body = Shown), (status = 400, body = ProblemBody),
         (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
-        (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
+        (status = 404, body = ProblemBody), (status = 409, body = ProblemBody),
+        (status = 503, body = ProblemBody)))]
 pub async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -109,12 +109,30 @@ pub async fn create(
     }
     let thumbprint = fields.optional("certificateThumbprint", thumbprint);
     fields.finish()?;
-    known(&app, permit.tenant(), agent)?;
+    known(&app, permit.tenant(), agent).await?;
 
+    let (credential, secret) = match (thumbprint, &app.vault) {
+        (None, Some(vault)) => {
+            let (credential, secret) = vault.create(permit, agent, expires_at, now).await?;
+            (credential, Some(secret))
+        }
+        (thumbprint, _) => create_here(&app, permit, agent, (thumbprint, expires_at), now).await?,
+    };
+    Ok((StatusCode::CREATED, [NO_STORE], Body(Shown::new(credential, now, secret.as_ref()))))
+}
+
+/// A credential that the database alone knows.
+async fn create_here(
+    app: &App,
+    permit: Permit<CreateCredential>,
+    agent: AgentId,
+    (thumbprint, expires_at): (Option<Thumbprint>, Option<Time>),
+    now: Time,
+) -> Answer<(Credential, Option<Secret>)> {
     let (secret, proof) = match thumbprint {
         Some(thumbprint) => (None, NewProof::Certificate(thumbprint)),
         None => {
-            let (secret, digested) = new_secret(&app);
+            let (secret, digested) = new_secret(app);
             (Some(secret), NewProof::Secret(digested))
         }
     };
@@ -133,7 +151,7 @@ pub async fn create(
             })
         })
         .await?;
-    Ok((StatusCode::CREATED, [NO_STORE], Body(Shown::new(credential, now, secret.as_ref()))))
+    Ok((credential, secret))
 }
 
 /// SHA-256 of a certificate as RFC 8705 section 3.1 writes it.
@@ -177,7 +195,7 @@ pub async fn list(
     page: Page,
 ) -> Answer<Body<CredentialPage>> {
     let permit = app.law.permit_own::<ReadCredentials>(&caller, agent).await?;
-    known(&app, permit.tenant(), agent)?;
+    known(&app, permit.tenant(), agent).await?;
     let (found, total) = store::list(&app.db, &permit, agent, page.limit, page.offset()).await?;
     let now = app.clock.now();
     let data = found.into_iter().map(|credential| Shown::new(credential, now, None)).collect();
@@ -199,7 +217,8 @@ pub struct Rotation {
     params(("id" = String, Path, description = "agentId"), ("credentialId" = String, Path)),
     responses((status = 200, body = Shown), (status = 400, body = ProblemBody),
         (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
-        (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
+        (status = 404, body = ProblemBody), (status = 409, body = ProblemBody),
+        (status = 503, body = ProblemBody)))]
 pub async fn rotate(
     State(app): State<App>,
     caller: Caller,
@@ -210,31 +229,48 @@ pub async fn rotate(
     no_more_than_own::<RotateCredential>(&app, &caller, agent).await?;
     let grace = fields.optional("graceSeconds", fields::integer(0, LONGEST_GRACE_SECONDS));
     fields.finish()?;
-    known(&app, permit.tenant(), agent)?;
+    known(&app, permit.tenant(), agent).await?;
 
     let now = app.clock.now();
     let grace = grace.and_then(|seconds| u64::try_from(seconds).ok()).filter(|grace| *grace > 0);
     let grace_until = grace.map(|seconds| now + Duration::from_secs(seconds));
-    let (secret, digested) = new_secret(&app);
-    let event = app.event("credential.rotated", now);
+    let (credential, secret) = match &app.vault {
+        Some(vault) => vault.rotate(permit, (agent, id), grace_until, now).await?,
+        None => rotate_here(&app, permit, (agent, id), grace_until, now).await?,
+    };
+    Ok(([NO_STORE], Body(Shown::new(credential, now, Some(&secret)))))
+}
+
+/// A new secret that is kept in the database, wherever the old one is.
+async fn rotate_here(
+    app: &App,
+    permit: Permit<RotateCredential>,
+    ids: (AgentId, CredentialId),
+    grace_until: Option<Time>,
+    now: Time,
+) -> Answer<(Credential, Secret)> {
+    let (secret, digested) = new_secret(app);
+    let mut event = app.event("credential.rotated", now);
+    if let Some(until) = grace_until {
+        event.meta("graceUntil", until.to_string());
+    }
+    let grace = Grace { until: grace_until, known: in_memory(&app.law.directory, ids) };
+    let erasure = IntentId::new(now, &app.entropy);
     let input = (permit, digested, event, Arc::clone(&app.law.directory));
     let credential = app
         .db
         .write(input, move |tx, (permit, secret, event, directory)| {
             Box::pin(async move {
-                agents::store::hold_active(tx, permit.tenant(), agent).await?;
-                let ids = (agent, id);
-                let rotated = store::rotate(tx, permit, ids, secret, grace_until, now).await?;
-                let mut event = event.clone();
-                if let Some(until) = grace_until {
-                    event.meta("graceUntil", until.to_string());
-                }
-                changed(tx, permit, event, &rotated, directory);
+                agents::store::hold_active(tx, permit.tenant(), ids.0).await?;
+                let rotated = store::rotate(tx, permit, ids, secret, grace, now).await?;
+                // Vault is not configured: its turn comes when it is.
+                intents::erase(tx, permit, &rotated, erasure, now).await?;
+                changed(tx, permit, event.clone(), &rotated, directory);
                 Ok::<_, Problem>(rotated)
             })
         })
         .await?;
-    Ok(([NO_STORE], Body(Shown::new(credential, now, Some(&secret)))))
+    Ok((credential, secret))
 }
 
 /// End a credential, and every token that it asked for. An agent may end its own.
@@ -252,19 +288,25 @@ pub async fn revoke(
     let permit = app.law.permit_own::<RevokeCredential>(&caller, agent).await?;
     let now = app.clock.now();
     let event = app.event("credential.revoked", now);
-    app.db
+    let erasure = IntentId::new(now, &app.entropy);
+    let erasure = app
+        .db
         .write(
             (permit, event, Arc::clone(&app.law.directory)),
             move |tx, (permit, event, directory)| {
                 Box::pin(async move {
                     agents::store::hold(tx, permit.tenant(), agent).await?;
                     let revoked = store::revoke(tx, permit, (agent, id), now).await?;
+                    let erasure = intents::erase(tx, permit, &revoked, erasure, now).await?;
                     changed(tx, permit, event.clone(), &revoked, directory);
-                    Ok::<_, Problem>(())
+                    Ok::<_, Problem>(erasure)
                 })
             },
         )
         .await?;
+    if let Some(vault) = &app.vault {
+        vault.erase_soon(erasure.into_iter().collect());
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -273,7 +315,8 @@ pub async fn revoke(
 /// holds. For an operator what no role knows does not count: it is not theirs to hold.
 async fn no_more_than_own<A: Action>(app: &App, caller: &Caller, agent: AgentId) -> Answer<()> {
     // Whoever is not known here is refused as not found, after what else is wrong.
-    let Ok(target) = known(app, &caller.tenant, agent) else { return Ok(()) };
+    let target = app.agent(agent).await?.filter(|found| *found.tenant == *caller.tenant);
+    let Some(target) = target else { return Ok(()) };
     let matrix = app.law.matrix();
     let counts = |scope: &&str| caller.agent().is_some() || matrix.knows(scope);
     let lacking: Vec<&str> =
@@ -287,8 +330,8 @@ async fn no_more_than_own<A: Action>(app: &App, caller: &Caller, agent: AgentId)
 }
 
 /// The agent, as memory has it.
-fn known(app: &App, tenant: &str, agent: AgentId) -> Answer<Arc<AgentFacts>> {
-    let found = app.law.directory.agent(agent).filter(|found| *found.tenant == *tenant);
+async fn known(app: &App, tenant: &str, agent: AgentId) -> Answer<Arc<AgentFacts>> {
+    let found = app.agent(agent).await?.filter(|found| *found.tenant == *tenant);
     found.ok_or_else(|| agents::AgentError::NotFound(agent).into())
 }
 
@@ -297,19 +340,4 @@ fn new_secret(app: &App) -> (Secret, NewSecret) {
     let key = app.keys.digest();
     let digested = NewSecret { digest: key.digest(secret.reveal()), digest_key: key.version };
     (secret, digested)
-}
-
-/// What every change of a credential ends with: its event, and memory that follows the commit.
-fn changed<A>(
-    tx: &mut Tx,
-    permit: &Permit<A>,
-    mut event: Event,
-    credential: &Credential,
-    directory: &Arc<Directory>,
-) {
-    event.agent = Some(credential.agent);
-    event.resource = Some(format!("credentials/{}", credential.id));
-    event.meta("credentialId", credential.id.to_string());
-    tx.record(permit.sign(event).leaf());
-    remember_after(tx, credential, directory);
 }

@@ -9,7 +9,7 @@ use countersign_ground::params;
 use countersign_ground::problem::Problem;
 use countersign_ground::secret::SecretDigest;
 
-use super::{Credential, CredentialError};
+use super::{Credential, CredentialError, Status};
 use crate::law::action::{
     CreateCredential, QuarantineAgent, ReadCredentials, RevokeCredential, RotateCredential,
 };
@@ -20,12 +20,15 @@ macro_rules! columns {
     ($before:literal, $after:literal) => {
         concat!(
             $before,
-            " id, client_id, digest, certificate, previous_digest, previous_until, revision,
-              created_at, expires_at, revoked_at, last_used_at, last_used_from ",
+            " id, client_id, digest, certificate, previous_digest, previous_until, vault_path,
+              vault_version, revision, created_at, expires_at, revoked_at, last_used_at,
+              last_used_from ",
             $after
         )
     };
 }
+
+pub mod intents;
 
 fn credential(row: &mut Row) -> db::Result<Credential> {
     let (id, agent, digest) = (row.take()?, row.take()?, row.take()?);
@@ -39,6 +42,8 @@ fn credential(row: &mut Row) -> db::Result<Credential> {
         digest,
         certificate,
         previous: previous.0.zip(previous.1),
+        vault_path: row.take()?,
+        vault_version: row.take()?,
         revision: row.take()?,
         created_at: row.take()?,
         expires_at: row.take()?,
@@ -109,7 +114,7 @@ pub async fn create(
     Ok(credential(&mut row)?)
 }
 
-/// The agent's credentials, newest first. An agent has few; more than this many are not shown.
+/// The agent's credentials, newest first, without those that are still being made in Vault.
 ///
 /// # Errors
 /// The database's failure.
@@ -122,7 +127,9 @@ pub async fn list(
 ) -> db::Result<(Vec<Credential>, i64)> {
     let mut count = db
         .query(
-            "SELECT COUNT(*) FROM credentials WHERE tenant = $1 AND client_id = $2",
+            "SELECT COUNT(*) FROM credentials WHERE tenant = $1 AND client_id = $2
+                AND (digest IS NOT NULL OR certificate IS NOT NULL OR vault_version IS NOT NULL
+                     OR revoked_at IS NOT NULL)",
             params![permit.tenant(), &agent],
         )
         .await?;
@@ -132,6 +139,8 @@ pub async fn list(
             columns!(
                 "SELECT",
                 "FROM credentials WHERE tenant = $1 AND client_id = $2
+                    AND (digest IS NOT NULL OR certificate IS NOT NULL OR vault_version IS NOT NULL
+                         OR revoked_at IS NOT NULL)
                   ORDER BY id DESC LIMIT $3 OFFSET $4"
             ),
             params![permit.tenant(), &agent, limit, offset],
@@ -141,7 +150,18 @@ pub async fn list(
     Ok((found?, total))
 }
 
-/// Gives a live credential a new secret. The old one is good until `grace_until`, if that is given.
+/// How a rotation treats the old secret.
+#[derive(Debug, Clone, Copy)]
+pub struct Grace {
+    /// Until when it is good; not at all when absent.
+    pub until: Option<Time>,
+    /// Its digest as memory has it, and of which revision of the row: the row has none of a secret
+    /// that is kept in Vault.
+    pub known: Option<(SecretDigest, i64)>,
+}
+
+/// Gives a live credential a new secret, which is kept here. The old one is good until the grace ends,
+/// if there is one.
 ///
 /// One statement, so two rotations can't interleave: the later one's old secret is the earlier's
 /// new one.
@@ -153,17 +173,21 @@ pub async fn rotate(
     permit: &Permit<RotateCredential>,
     (agent, id): (AgentId, CredentialId),
     secret: &NewSecret,
-    grace_until: Option<Time>,
+    grace: Grace,
     now: Time,
 ) -> Result<Credential, Problem> {
+    let (known, of) = grace.known.unzip();
     let row = tx
         .query_opt(
             columns!(
                 "UPDATE credentials
-                    SET previous_digest = CASE WHEN $7 IS NULL THEN NULL ELSE digest END,
-                        previous_until = $7, digest = $4, digest_key = $5, revision = revision + 1
+                    SET previous_digest = CASE WHEN $7 IS NULL THEN NULL WHEN digest IS NOT NULL
+                            THEN digest WHEN revision = $9 THEN $8 END,
+                        previous_until = $7, digest = $4, digest_key = $5, vault_version = NULL,
+                        revision = revision + 1
                   WHERE tenant = $1 AND client_id = $2 AND id = $3 AND revoked_at IS NULL
                     AND (expires_at IS NULL OR expires_at > $6) AND certificate IS NULL
+                    AND (digest IS NOT NULL OR vault_version IS NOT NULL)
               RETURNING",
                 ""
             ),
@@ -174,14 +198,20 @@ pub async fn rotate(
                 &secret.digest,
                 secret.digest_key,
                 now,
-                grace_until
+                grace.until,
+                known.as_ref(),
+                of
             ],
         )
         .await?;
-    match row {
-        Some(mut row) => Ok(credential(&mut row)?),
-        None => Err(why_not(tx, permit.tenant(), (agent, id), now).await?.into()),
+    let Some(mut row) = row else {
+        return Err(why_not(tx, permit.tenant(), (agent, id), now).await?.into());
+    };
+    let rotated = credential(&mut row)?;
+    if grace.until.is_some() && rotated.previous.is_none() {
+        return Err(CredentialError::OutOfReach(id).into());
     }
+    Ok(rotated)
 }
 
 /// Ends a credential; its digests go.
@@ -247,16 +277,22 @@ async fn why_not(
 ) -> db::Result<CredentialError> {
     let row = tx
         .query_opt(
-            "SELECT revoked_at, expires_at FROM credentials WHERE tenant = $1 AND client_id = $2 AND id = $3",
+            columns!("SELECT", "FROM credentials WHERE tenant = $1 AND client_id = $2 AND id = $3"),
             params![tenant, &agent, &id],
         )
         .await?;
-    Ok(match row {
+    let found = row.map(|mut row| credential(&mut row)).transpose()?;
+    // What is still being made is not there yet.
+    let found = found.filter(|one| one.revoked_at.is_some() || one.facts().is_some());
+    Ok(match found {
         None => CredentialError::NotFound(id),
-        Some(mut row) => match (row.take::<Option<Time>>()?, row.take::<Option<Time>>()?) {
-            (Some(_), _) => CredentialError::Revoked(id),
-            (None, Some(end)) if end <= now => CredentialError::Expired(id),
-            _ => CredentialError::IsCertificate(id),
+        Some(one) if one.certificate.is_some() && one.status(now) == Status::Active => {
+            CredentialError::IsCertificate(id)
+        }
+        Some(one) => match one.status(now) {
+            Status::Revoked => CredentialError::Revoked(id),
+            Status::Expired => CredentialError::Expired(id),
+            Status::Active => CredentialError::Changing(id),
         },
     })
 }
@@ -285,6 +321,27 @@ pub async fn used(tx: &mut Tx, uses: &[Use]) -> db::Result<()> {
         &each,
     )
     .await
+}
+
+/// Reads an agent's credentials into memory, those that have ended, too: memory may have missed it.
+///
+/// # Errors
+/// The database's failure.
+pub async fn load_of(db: &Db, directory: &Arc<Directory>, agent: AgentId) -> db::Result<()> {
+    // Of one that has had thousands, the older have been dead for long.
+    const MOST: i64 = 1_000;
+    let rows = db
+        .query(
+            columns!("SELECT", "FROM credentials WHERE client_id = $1 ORDER BY id DESC LIMIT $2"),
+            params![&agent, MOST],
+        )
+        .await?;
+    for mut row in rows {
+        if let Some(facts) = credential(&mut row)?.facts() {
+            directory.put_credential(agent, facts);
+        }
+    }
+    Ok(())
 }
 
 /// Reads credentials into memory, a page at a time: all that are not revoked, and those that were

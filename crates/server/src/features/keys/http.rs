@@ -19,6 +19,7 @@ use crate::doors::openapi::ProblemBody;
 use crate::jobs;
 use crate::law::action::{ReadKeys, WriteKeys};
 use crate::law::caller::Caller;
+use crate::law::change::Changed;
 
 type Answer<T> = Result<T, Problem>;
 
@@ -91,6 +92,9 @@ pub async fn list(State(app): State<App>, caller: Caller, page: Page) -> Answer<
 pub struct Rotation {
     /// Also while others may not have seen the next key yet.
     force: Option<bool>,
+    /// `token`, the keys that sign tokens, or `seal`, those that seal the record; token when absent.
+    #[schema(example = "token")]
+    purpose: Option<String>,
 }
 
 /// What became of the ring.
@@ -108,7 +112,27 @@ pub struct Moved {
     retires_at: Option<Time>,
 }
 
+/// What keys are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Token,
+    Seal,
+}
+
+impl std::str::FromStr for Purpose {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "token" => Ok(Self::Token),
+            "seal" => Ok(Self::Seal),
+            _ => Err("must be `token` or `seal`"),
+        }
+    }
+}
+
 /// Make the next key sign. No live token breaks: the former one verifies until the last has expired.
+///
+/// A key of seals is followed at once; its public half stays published for good.
 #[utoipa::path(post, path = "/api/v1/keys/rotate", tag = "keys",
     request_body(content = Rotation, description = "may be empty"),
     responses((status = 200, body = Moved), (status = 401, body = ProblemBody),
@@ -122,7 +146,13 @@ pub async fn rotate(
 ) -> Answer<Body<Moved>> {
     let permit = app.law.permit::<WriteKeys>(&caller, "*").await?;
     let force = fields.optional("force", fields::flag).unwrap_or(false);
+    let purpose = fields.optional("purpose", fields::parsed).unwrap_or(Purpose::Token);
     fields.finish()?;
+    if purpose == Purpose::Seal {
+        let (change, entropy) = (app.ring_change("key.rotated"), app.entropy.clone());
+        let (active_kid, retiring_kid) = super::rotate_seal_key(&change, permit, entropy).await?;
+        return Ok(Body(Moved { active_kid, retiring_kid, retires_at: None }));
+    }
     jobs::ensure_next_key(&app).await?;
     let rotated = super::rotate(&app.ring_change("key.rotated"), permit, force).await?;
     jobs::make_next_key(&app);
@@ -188,6 +218,7 @@ pub async fn revoke(
                 event.meta("kid", kid.clone());
                 tx.record(permit.sign(event).leaf());
                 let (ring, moves) = (Arc::clone(ring), rotated.moves.clone());
+                Changed::Keys.announce(tx);
                 tx.after_commit(move || ring.advance(&moves));
                 Ok::<_, Problem>(rotated)
             })

@@ -2,12 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use countersign_ground::clock::Time;
 use countersign_ground::ids::AgentId;
 use http::{HeaderMap, header};
 
 use super::error::OAuthError;
 use super::form::{OAuthRequest, Params};
 use crate::app::App;
+use crate::features::credentials::vault::out_of_reach;
 use crate::law::Client;
 use crate::law::caller::MACHINE_HEADERS;
 
@@ -32,12 +34,37 @@ pub async fn authenticate(
         Err(OAuthError::InvalidClient { basic }) => return Err(refuse(app, request, basic).await?),
         Err(malformed) => return Err(malformed),
     };
+    app.law.following.fresh().await?;
     let now = app.clock.now();
     // An id that is none is looked up all the same, so that it takes as long.
     let id = presented.id.parse().unwrap_or_else(|_| AgentId::new(now, &app.entropy));
-    match app.law.client(id, &presented.secret, now) {
-        Some(client) => admitted(app, client).map(Some),
+    let client = match app.law.client_anywhere(id, &presented.secret, now).await? {
+        Some(client) => Some(client),
+        None => unread(app, id, &presented.secret, now).await?,
+    };
+    match client {
+        Some(client) => admitted(app, client).await.map(Some),
         None => Err(refuse(app, request, presented.basic).await?),
+    }
+}
+
+/// The client, if its secret is one that memory did not have yet.
+async fn unread(
+    app: &App,
+    id: AgentId,
+    secret: &str,
+    now: Time,
+) -> Result<Option<Client>, OAuthError> {
+    let agent = app.law.directory.agent(id).filter(|agent| agent.unread(now).next().is_some());
+    let Some(agent) = agent else { return Ok(None) };
+    let learnt = match &app.vault {
+        Some(vault) => vault.learn(&agent, now).await,
+        None => Err(out_of_reach()),
+    };
+    match app.law.client(id, secret, now) {
+        Some(client) => Ok(Some(client)),
+        // Which of its secrets this would have been is not known.
+        None => learnt.map(|()| None).map_err(OAuthError::from),
     }
 }
 
@@ -50,16 +77,21 @@ async fn certified(
     let (Some(id), Some(thumbprint)) = (params.get("client_id"), &request.certificate) else {
         return Ok(None);
     };
-    let client = app.law.client_by_certificate(thumbprint, app.clock.now());
-    match client.filter(|client| *client.agent.name == *id) {
-        Some(client) => admitted(app, client).map(Some),
+    app.law.following.fresh().await?;
+    let found = || app.law.client_by_certificate(thumbprint, app.clock.now());
+    let found = match found() {
+        None if app.law.following.may_know_more().await? => found(),
+        found => found,
+    };
+    match found.filter(|client| *client.agent.name == *id) {
+        Some(client) => admitted(app, client).await.map(Some),
         None => Err(refuse(app, request, false).await?),
     }
 }
 
 /// A client that its plan allows one more request.
-fn admitted(app: &App, client: Client) -> Result<Client, OAuthError> {
-    app.law.admit(client.agent.id, &client.agent.tenant)?;
+async fn admitted(app: &App, client: Client) -> Result<Client, OAuthError> {
+    app.law.admit(client.agent.id, &client.agent.tenant).await?;
     Ok(client)
 }
 

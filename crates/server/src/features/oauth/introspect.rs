@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use countersign_ground::db;
 use countersign_ground::ids::AgentId;
+use countersign_ground::problem::Problem;
 use countersign_ground::record::Event;
 use http::{HeaderName, HeaderValue, header};
 use serde::Serialize;
@@ -78,13 +80,27 @@ pub async fn introspect(
     State(app): State<App>,
     request: OAuthRequest,
 ) -> Result<Response, OAuthError> {
-    let (event, body) = look(&app, request).await?;
+    let Looked { event, body, active } = look(&app, request).await?;
     app.record.append(event).await?;
+    if let Some(token) = active.filter(|_| !app.law.following.is_fresh()) {
+        app.law.following.still_fresh().await?;
+        if !app.law.tokens.is_live(&token, app.clock.now()) {
+            let meanwhile = db::Error::OutcomeUnknown("the token was stopped meanwhile".into());
+            return Err(Problem::from(meanwhile).into());
+        }
+    }
     Ok((HEADERS, body).into_response())
 }
 
+/// What is to be recorded, the answer, and the token that it calls good.
+struct Looked {
+    event: Event,
+    body: Bytes,
+    active: Option<Arc<Verified>>,
+}
+
 /// What is to be recorded, and the answer. The request has gone when the record is waited for.
-async fn look(app: &App, request: OAuthRequest) -> Result<(Event, Bytes), OAuthError> {
+async fn look(app: &App, request: OAuthRequest) -> Result<Looked, OAuthError> {
     let params = request.params(&[])?;
     let now = app.clock.now();
     let event = app.event("token.introspected", now);
@@ -99,17 +115,20 @@ async fn look(app: &App, request: OAuthRequest) -> Result<(Event, Bytes), OAuthE
         }
         None => by_permission(app, &request, event).await?,
     };
-    let token = app.law.tokens.live(params.required("token")?, now);
+    // What is said here is acted upon elsewhere.
+    app.law.following.fresh().await?;
+    let token = app.law.live_anywhere(params.required("token")?, now).await?;
     let Some(token) = token.filter(|token| token.claims.tenant == event.tenant) else {
         event.meta("active", "false");
-        return Ok((event, Bytes::from_static(br#"{"active":false}"#)));
+        let body = Bytes::from_static(br#"{"active":false}"#);
+        return Ok(Looked { event, body, active: None });
     };
     event.agent = Some(token.claims.sub);
     event.meta("active", "true");
     event.meta("jti", token.claims.jti.to_string());
     // What a token says is the same each time; that it is good was asked just now.
     let body = token.said.get_or_init(|| says(&token)).clone();
-    Ok((event, body))
+    Ok(Looked { event, body, active: Some(token) })
 }
 
 async fn by_permission(

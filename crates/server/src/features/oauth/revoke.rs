@@ -17,6 +17,7 @@ use super::token::require_active;
 use crate::app::App;
 use crate::doors::openapi::OAuthErrorBody;
 use crate::law::action::RevokeToken;
+use crate::law::change::Changed;
 use crate::law::permit::Permit;
 
 type Empty = (StatusCode, [(HeaderName, HeaderValue); 1]);
@@ -52,7 +53,9 @@ pub async fn revoke(State(app): State<App>, request: OAuthRequest) -> Result<Emp
             None
         }
     };
-    let Some(token) = app.law.tokens.signed(params.required("token")?) else { return Ok(DONE) };
+    let Some(token) = app.law.signed_anywhere(params.required("token")?).await? else {
+        return Ok(DONE);
+    };
     let claims = &token.claims;
     let foreign = claims.tenant != event.tenant || own.is_some_and(|agent| agent != claims.sub);
     let expires_at = Time::from_seconds(claims.exp);
@@ -82,6 +85,7 @@ async fn end(
                     tx.record(event.leaf());
                 }
                 let directory = Arc::clone(directory);
+                Changed::Revocation(token).announce(tx);
                 tx.after_commit(move || directory.put_revoked(token, expires_at));
                 Ok(())
             })

@@ -46,6 +46,23 @@ pub async fn forget_expired(db: &Db, now: Time) -> db::Result<()> {
     .await
 }
 
+/// Reads one revoked token into memory.
+///
+/// # Errors
+/// The database's failure.
+pub async fn load_one(db: &Db, directory: &Directory, token: TokenId) -> db::Result<()> {
+    let row = db
+        .query_opt(
+            "SELECT expires_at FROM token_revocations WHERE jti = $1",
+            params![token.to_string()],
+        )
+        .await?;
+    if let Some(mut row) = row {
+        directory.put_revoked(token, row.take()?);
+    }
+    Ok(())
+}
+
 /// Reads every revoked token into memory.
 ///
 /// # Errors

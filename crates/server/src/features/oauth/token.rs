@@ -69,6 +69,7 @@ pub async fn issue(State(app): State<App>, request: OAuthRequest) -> Result<Resp
     let Made { claims, scopes, access_token, event, at, from, taken } = make(&app, request).await?;
     // The answer leaves only after the event is durable.
     app.record.append(event).await?;
+    app.law.following.still_fresh().await?;
     // What was suspended or revoked meanwhile gets no answer: its token would be dead anyway.
     still_active(&app, &claims, at)?;
     if let Some(taken) = taken {

@@ -24,6 +24,7 @@ use crate::doors::extract::{Id, IfMatch, Json, Page};
 use crate::doors::openapi::ProblemBody;
 use crate::law::action::{Action, ChangeOperator, CreateOperator, ReadOperators};
 use crate::law::caller::Caller;
+use crate::law::change::Changed;
 use crate::law::directory::{Directory, OperatorFacts};
 use crate::law::permit::Permit;
 
@@ -250,6 +251,7 @@ fn changed<A>(
     event.meta("level", i64::from(operator.approval_level));
     event.meta("roles", operator.roles.clone());
     tx.record(permit.sign(event).leaf());
+    Changed::Operator(operator.operator_id.clone()).announce(tx);
     let (directory, facts) = (Arc::clone(directory), operator.facts());
     tx.after_commit(move || directory.put_operator(facts));
 }

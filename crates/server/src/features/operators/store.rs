@@ -291,6 +291,18 @@ async fn held(
     Ok(found)
 }
 
+/// Reads one operator and their tokens into memory, ended ones, too.
+///
+/// # Errors
+/// The database's failure.
+pub async fn load_one(db: &Db, directory: &Directory, id: &OperatorId) -> db::Result<()> {
+    let row = db.query_opt(columns!("SELECT", "FROM operators WHERE id = $1"), params![id]).await?;
+    if let Some(mut row) = row {
+        directory.put_operator(operator(&mut row)?.facts());
+    }
+    tokens::load_of(db, directory, id).await
+}
+
 /// Reads every operator and every token of theirs into memory, ended ones, too: memory may have
 /// missed that they ended.
 ///

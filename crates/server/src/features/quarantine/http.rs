@@ -56,18 +56,19 @@ pub async fn quarantine(
     let now = app.clock.now();
     let receipt_id = ReceiptId::new(now, &app.entropy);
     let event = app.event("agent.quarantined", now);
-    let input = (permit, reason.unwrap_or_default(), event, Arc::clone(&app.law.directory));
-    let (mut receipt, generation) = app
+    let memory = (Arc::clone(&app.law.directory), app.entropy.clone());
+    let input = (permit, reason.unwrap_or_default(), event, memory);
+    let (mut receipt, generation, erasures) = app
         .db
-        .write(input, move |tx, (permit, reason, event, directory)| {
+        .write(input, move |tx, (permit, reason, event, (directory, entropy))| {
             Box::pin(async move {
                 let (agent, until) = agents::store::quarantine(tx, permit, id, now).await?;
                 agents::remember_after(tx, &agent, directory);
-                let stopped = credentials::stop(tx, permit, id, directory, now).await?;
+                let stopped = credentials::stop(tx, permit, id, (directory, entropy), now).await?;
                 let mut event = event.clone();
                 event.agent = Some(id);
                 event.resource = Some(format!("agents/{id}"));
-                let ids: Vec<String> = stopped.iter().map(ToString::to_string).collect();
+                let ids: Vec<String> = stopped.ids.iter().map(ToString::to_string).collect();
                 event.meta("credentials", ids);
                 event.meta("reason", reason.clone());
                 event.meta("receiptId", receipt_id.to_string());
@@ -82,7 +83,7 @@ pub async fn quarantine(
                     agent_id: id,
                     reason: reason.clone(),
                     stopped_at: now,
-                    credentials: stopped,
+                    credentials: stopped.ids,
                     tokens: Tokens { not_before: now, live: None },
                     services: [],
                     ssh_certificates: [],
@@ -90,10 +91,13 @@ pub async fn quarantine(
                     webhooks: [],
                     self_contained_until: until,
                 };
-                Ok::<_, Problem>((receipt, agent.generation()))
+                Ok::<_, Problem>((receipt, agent.generation(), stopped.erasures))
             })
         })
         .await?;
+    if let Some(vault) = &app.vault {
+        vault.erase_soon(erasures);
+    }
     // The stop does not wait for the count, and does not fail with it.
     receipt.tokens.live = live_tokens(&app, &caller.tenant, &receipt, generation).await;
     Ok(Body(receipt))

@@ -21,6 +21,7 @@ use crate::doors::extract::{Json, LargeText};
 use crate::doors::openapi::ProblemBody;
 use crate::law::action::{ReadMatrix, ReloadMatrix, UploadMatrix};
 use crate::law::caller::Caller;
+use crate::law::change::Changed;
 use crate::law::permit::Permit;
 
 type Answer<T> = Result<T, Problem>;
@@ -185,6 +186,9 @@ async fn put<A: Send + Sync + 'static>(
                     Source::BuiltIn | Source::File => 0,
                 };
                 tx.record(permit.sign(event.clone()).leaf());
+                if source == Source::Uploaded {
+                    Changed::Matrix.announce(tx);
+                }
                 let (app, matrix) = (App::clone(app), Arc::clone(matrix));
                 tx.after_commit(move || {
                     app.rbac.replace(source, version, now, || {

@@ -19,6 +19,7 @@ use crate::doors::fields;
 use crate::doors::openapi::ProblemBody;
 use crate::law::action::{ReadTenants, WriteTenants};
 use crate::law::caller::Caller;
+use crate::law::change::Changed;
 use crate::law::directory::Directory;
 use crate::law::permit::Permit;
 
@@ -169,6 +170,7 @@ fn changed(
     let mut event = permit.sign(event);
     event.tenant = tenant.id.as_str().into();
     tx.record(event.leaf());
+    Changed::Tenant(tenant.id.clone()).announce(tx);
     let (directory, facts) = (Arc::clone(directory), tenant.facts());
     tx.after_commit(move || directory.put_tenant(facts));
 }

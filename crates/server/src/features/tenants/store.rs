@@ -143,6 +143,18 @@ pub async fn begin(db: &Db, now: Time) -> db::Result<()> {
     .await
 }
 
+/// Reads one tenant into memory.
+///
+/// # Errors
+/// The database's failure.
+pub async fn load_one(db: &Db, directory: &Directory, id: &str) -> db::Result<()> {
+    let row = db.query_opt(columns!("SELECT", "FROM tenants WHERE id = $1"), params![id]).await?;
+    if let Some(mut row) = row {
+        directory.put_tenant(tenant(&mut row)?.facts());
+    }
+    Ok(())
+}
+
 /// Reads every tenant into memory.
 ///
 /// # Errors

@@ -61,6 +61,15 @@ impl AgentFacts {
         found
     }
 
+    /// Live credentials whose secret was not read from where it is kept, and which version is in force.
+    pub fn unread(&self, now: Time) -> impl Iterator<Item = (CredentialId, i64)> {
+        let live = self.credentials.iter().filter(move |credential| credential.live(now));
+        live.filter_map(|credential| match credential.proof {
+            Proof::Unread { version, .. } => Some((credential.id, version)),
+            _ => None,
+        })
+    }
+
     /// The credential, if it is live: a token by it may still be good.
     #[must_use]
     pub fn live_credential(&self, id: CredentialId, now: Time) -> Option<&CredentialFacts> {
@@ -78,6 +87,13 @@ pub enum Proof {
         /// Of the one before, and until when that is good, too.
         previous: Option<(SecretDigest, Time)>,
     },
+    /// With a secret that is kept elsewhere and was not read since the process started.
+    Unread {
+        /// Which version of it is in force.
+        version: i64,
+        /// The digest of the one before, and until when that is good.
+        previous: Option<(SecretDigest, Time)>,
+    },
     /// With a client certificate, by its thumbprint (RFC 8705 section 3.1).
     Certificate(Thumbprint),
 }
@@ -87,8 +103,12 @@ pub type Thumbprint = [u8; 32];
 
 impl Proof {
     fn is_secret(&self, presented: &SecretDigest, now: Time) -> bool {
-        let Self::Secret { digest, previous } = self else { return false };
-        let current = digest == presented;
+        let (digest, previous) = match self {
+            Self::Secret { digest, previous } => (Some(digest), previous),
+            Self::Unread { previous, .. } => (None, previous),
+            Self::Certificate(_) => return false,
+        };
+        let current = digest.is_some_and(|digest| digest == presented);
         let previous =
             previous.as_ref().is_some_and(|(digest, until)| now < *until && digest == presented);
         current | previous
@@ -168,6 +188,8 @@ pub struct Limits {
     pub tokens_a_month: Option<i64>,
     /// Requests a client and minute.
     pub requests_a_minute: Option<u32>,
+    /// Days that the record keeps events.
+    pub audit_days: Option<i64>,
 }
 
 /// A tenant.

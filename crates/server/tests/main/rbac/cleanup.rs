@@ -45,10 +45,11 @@ async fn old_decisions_of_the_own_tenant_are_forgotten_and_nothing_else() {
     assert_eq!(count(&app, "acme", "decision.made").await, 1);
     assert_eq!(count(&app, "default", "agent.created").await, 2);
     assert_eq!(count(&app, "default", "operator.bootstrapped").await, 1);
-    let events = app.events("rbac.audit_cleaned_up").await;
+    let events = app.events("audit.expired").await;
     assert_eq!(events.len(), 1);
-    let told = json!({"before": "2026-01-11T00:00:00.000Z", "deleted": 1});
-    assert_eq!(events[0]["metadata"], told);
+    let mut told = events[0]["metadata"].clone();
+    assert_eq!(told["leaves"].as_array_mut().unwrap().drain(..).count(), 1, "it names its place");
+    assert_eq!((&told["before"], &told["count"]), (&json!("2026-01-11T00:00:00.000Z"), &json!(1)));
     assert_eq!(events[0]["requestId"], done.header("x-request-id"));
 }
 
@@ -92,7 +93,7 @@ async fn infra_cleans_up_in_the_tenant_that_it_names() {
     assert_eq!(done["deleted_count"], 1);
     assert_eq!(count(&app, "acme", "decision.made").await, 0);
     assert_eq!(count(&app, "default", "decision.made").await, 1);
-    assert_eq!(count(&app, "acme", "rbac.audit_cleaned_up").await, 1);
+    assert_eq!(count(&app, "acme", "audit.expired").await, 1);
 }
 
 #[tokio::test]

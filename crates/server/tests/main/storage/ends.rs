@@ -53,7 +53,7 @@ async fn nobody_sees_a_write_before_it_has_committed() {
 #[tokio::test]
 async fn a_write_that_takes_too_long_is_answered_as_unknown_and_goes_on() {
     static GATE: Gate = Gate::new();
-    let app = app_with_table(&[("DATABASE_TIMEOUT_MS", "1000")]).await;
+    let app = app_with_table(&[("DATABASE_TIMEOUT_MS", "400")]).await;
     let db = &app.server.app.db;
     let mut late = pin!(db.write(&GATE, held));
     assert!(first_step(late.as_mut()).await.is_pending());
@@ -79,7 +79,7 @@ fn append(app: &TestApp) -> impl Future<Output = Result<(), Error>> {
 #[tokio::test]
 async fn an_event_that_takes_too_long_is_answered_as_unknown() {
     static GATE: Gate = Gate::new();
-    let app = app_with_table(&[("DATABASE_TIMEOUT_MS", "1000")]).await;
+    let app = app_with_table(&[("DATABASE_TIMEOUT_MS", "400")]).await;
     let mut late = pin!(app.server.app.db.write(&GATE, held));
     assert!(first_step(late.as_mut()).await.is_pending());
     GATE.begun().await;
@@ -94,7 +94,7 @@ async fn an_event_that_takes_too_long_is_answered_as_unknown() {
 #[tokio::test]
 async fn an_event_has_a_time_of_its_own_whoever_is_late_before_it() {
     static GATE: Gate = Gate::new();
-    let app = app_with_table(&[("DATABASE_TIMEOUT_MS", "1000")]).await;
+    let app = app_with_table(&[("DATABASE_TIMEOUT_MS", "400")]).await;
     let mut late = pin!(app.server.app.db.write(&GATE, held));
     assert!(first_step(late.as_mut()).await.is_pending());
     GATE.begun().await;

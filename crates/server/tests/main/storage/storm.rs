@@ -55,7 +55,7 @@ async fn writer(jobs: Jobs, number: u64) -> Seen {
         let (id, fate) = (format!("{number}-{n}"), Fate::of(fate));
         let write = jobs.app.server.app.db.write(jobs.job(&id, fate), run);
         let answer = if leaves % 5 == 0 {
-            patiently(write, u32::from(patience / 4)).await
+            patiently(write, u32::from(patience / 16)).await
         } else {
             Some(write.await)
         };

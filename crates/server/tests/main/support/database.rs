@@ -30,6 +30,17 @@ impl Engine {
     }
 }
 
+/// The Redis of this run, which tests share.
+pub fn redis_url() -> Option<String> {
+    let url = environment("TEST_REDIS_URL");
+    if url.is_none() {
+        println!(
+            "skipped: no TEST_REDIS_URL; run through `scripts/test`, or `scripts/services COMMAND`"
+        );
+    }
+    url
+}
+
 pub struct Database {
     pub folder: TempDir,
     /// What the server is told.
@@ -55,6 +66,12 @@ impl Database {
             _ => direct_url.clone(),
         };
         Self { folder, url, direct_url }
+    }
+
+    /// The same database for another server.
+    pub fn again(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder, url: self.url.clone(), direct_url: self.direct_url.clone() }
     }
 
     pub fn settings(&self) -> Vec<(String, String)> {

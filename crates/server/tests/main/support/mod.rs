@@ -12,7 +12,7 @@ use countersign_server::{Environs, Server};
 use serde_json::{Value, json};
 
 pub use client::{Answer, As, Client};
-pub use database::{Database, Engine};
+pub use database::{Database, Engine, redis_url};
 
 /// Where every test's clock starts: 2026-01-01T00:00:00Z.
 pub const START: Time = Time(1_767_225_600_000_000);
@@ -51,6 +51,16 @@ impl TestApp {
         Self::on(database, settings, Clock::manual(START)).await
     }
 
+    /// A node with these settings; on the database of another, if there is one already.
+    pub async fn beside(other: Option<&Self>, settings: &[(&str, &str)], clock: &Clock) -> Self {
+        let database = match other {
+            Some(other) => other.database.again(),
+            None => Database::create().await,
+        };
+        let settings = settings.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
+        Self::on(database, settings, clock.clone()).await
+    }
+
     async fn on(database: Database, settings: Vec<(String, String)>, clock: Clock) -> Self {
         // A provider may be there already; then there is one.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -78,6 +88,12 @@ impl TestApp {
         settings.extend(more.iter().map(|(name, value)| ((*name).into(), (*value).into())));
         server.stop().await;
         Self::on(database, settings, clock).await
+    }
+
+    /// As [`Self::restart`], with these settings unset again.
+    pub async fn restart_without(mut self, unset: &[&str]) -> Self {
+        self.settings.retain(|(name, _)| !unset.contains(&&**name));
+        self.restart().await
     }
 
     /// Lets time pass.

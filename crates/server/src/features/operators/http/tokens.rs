@@ -24,6 +24,7 @@ use crate::doors::fields;
 use crate::doors::openapi::ProblemBody;
 use crate::law::action::{ChangeOperator, CreateOperator, ReadOperators};
 use crate::law::caller::Caller;
+use crate::law::change::Changed;
 use crate::law::directory::Directory;
 use crate::law::permit::Permit;
 
@@ -218,6 +219,7 @@ fn changed<A>(
     event.resource = Some(format!("operators/{}", token.operator));
     event.meta("tokenId", token.id.to_string());
     tx.record(permit.sign(event).leaf());
+    Changed::Operator(token.operator.clone()).announce(tx);
     let (directory, digest, facts) = (Arc::clone(directory), token.digest, token.facts());
     tx.after_commit(move || directory.put_operator_token(&digest, facts));
 }

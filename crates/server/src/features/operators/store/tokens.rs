@@ -167,6 +167,19 @@ pub async fn used(tx: &mut Tx, uses: &[(OperatorTokenId, Time)]) -> db::Result<(
 ///
 /// # Errors
 /// The database's failure.
+pub async fn load_of(db: &Db, directory: &Directory, operator: &OperatorId) -> db::Result<()> {
+    let sql = token_columns!("SELECT", "FROM operator_tokens WHERE operator_id = $1");
+    for mut row in db.query(sql, params![operator]).await? {
+        let token = token(&mut row)?;
+        directory.put_operator_token(&token.digest, token.facts());
+    }
+    Ok(())
+}
+
+/// Reads every token of operators into memory.
+///
+/// # Errors
+/// The database's failure.
 pub async fn load(db: &Db, directory: &Directory) -> db::Result<()> {
     for mut row in db.query(token_columns!("SELECT", "FROM operator_tokens"), &[]).await? {
         let token = token(&mut row)?;

@@ -3,8 +3,9 @@
 use axum::Json as Body;
 use axum::extract::State;
 use countersign_ground::clock::{Stopwatch, Time};
+use countersign_ground::db;
 use countersign_ground::problem::Problem;
-use countersign_ground::record::{Cursor, Filter};
+use countersign_ground::record::{Cursor, EXPIRED, Expiry, Filter};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -212,12 +213,16 @@ pub async fn cleanup(
     let days = days.unwrap_or(by_file);
     let now = app.clock.now();
     let before = Time(now.0.saturating_sub(days.saturating_mul(24 * 3600 * 1_000_000)));
+    let tenant = permit.tenant().to_owned();
+    let expiry = Expiry { tenant, action: Some("decision.made"), before };
+    // Only what is sealed can go.
+    app.record.seal(&app.keys).await.map_err(db::Error::from)?;
     let tell = || {
-        let mut event = app.event("rbac.audit_cleaned_up", now);
+        let mut event = app.event(EXPIRED, now);
         event.resource = Some("rbac".into());
-        event.meta("before", before.to_string());
         permit.sign(event)
     };
-    let deleted = app.record.forget_decisions(tell, before).await?;
+    let deleted = app.record.expire(&app.keys, &expiry, tell).await;
+    let deleted = deleted.map_err(|error| Problem::from(db::Error::from(error)))?;
     Ok(Body(CleanedUp { deleted_count: deleted, retention_days: days, timestamp: now }))
 }
