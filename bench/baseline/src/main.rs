@@ -2,11 +2,12 @@
 //! storage, checks, logs or limits.
 //!
 //! `baseline PORT` serves; `baseline load` makes the paced load of `load.rs`; `baseline decisions`
-//! measures role decisions without any server.
+//! measures role decisions without any server, `baseline record` the record.
 
 mod connection;
 mod decisions;
 mod load;
+mod record;
 mod sign;
 
 use std::net::Ipv4Addr;
@@ -32,8 +33,11 @@ async fn main() -> Result<(), Error> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["load"] => load::run(),
         ["decisions"] => decisions::run(),
+        ["record", url, events] => record::run(url, events.parse()?).await,
         [port] => serve(port.parse()?).await,
-        _ => Err("usage: baseline PORT | baseline decisions | baseline load < plan.json".into()),
+        _ => Err("usage: baseline PORT | baseline decisions | baseline record URL EVENTS | \
+                   baseline load < plan.json"
+            .into()),
     }
 }
 
