@@ -9,6 +9,8 @@ use crate::output::{self, Output, cell, lines, plain};
 
 #[derive(Args)]
 pub(crate) struct Revoke {
+    // One in 64 begins with a hyphen.
+    #[arg(allow_hyphen_values = true)]
     kid: PathId,
 
     /// Why; it stands in the record

@@ -92,6 +92,17 @@ fn a_revoked_key_leaves_a_timeline() {
 }
 
 #[test]
+fn a_key_whose_name_begins_with_a_hyphen_can_be_revoked() {
+    for kid in ["-vxxdIPOn8s", "--xxdIPOn8s", "-y1"] {
+        let double = Double::answering([answer(200, json!({ "kid": kid }))]);
+        let ran = run(&double, &["keys", "revoke", kid, "--reason", "a drill", "-y"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let wanted = format!(r#"POST /api/v1/keys/{kid}/revoke {{"reason":"a drill"}}"#);
+        assert_eq!(double.lines(), wanted);
+    }
+}
+
+#[test]
 fn no_key_is_revoked_when_nobody_can_confirm_it() {
     let (double, ran) = revoke(&[]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
