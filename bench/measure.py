@@ -104,6 +104,7 @@ def make_at_home(url, postmaster):
 @dataclass
 class Sample:
     """What one run of wrk found."""
+    requests: int
     per_cpu: float  # requests per second of the server's CPU
     per_wall: float
     p50: float  # ms
@@ -136,7 +137,8 @@ class Load:
         def found(pattern):
             return re.search(rf"^ *{pattern}", done.stdout, re.MULTILINE)[1]
 
-        return Sample(per_cpu=int(found(r"(\d+) requests in")) / max(cpu, 1 / TICKS),
+        requests = int(found(r"(\d+) requests in"))
+        return Sample(requests=requests, per_cpu=requests / max(cpu, 1 / TICKS),
                       per_wall=float(found(r"Requests/sec: +(\S+)")),
                       p50=milliseconds(found(r"50% +(\S+)")),
                       p99=milliseconds(found(r"99% +(\S+)")))

@@ -2,6 +2,7 @@
 //!
 //! `baseline record URL EVENTS` fills an empty database and prints JSON.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use countersign_ground::clock::{Clock, Stopwatch};
@@ -10,7 +11,7 @@ use countersign_ground::entropy::Entropy;
 use countersign_ground::ids::{AgentId, EventId};
 use countersign_ground::keyring::{KeyRing, MasterKey, Masters};
 use countersign_ground::record::verify::{self, Trust};
-use countersign_ground::record::{Actor, Event, Record};
+use countersign_ground::record::{Actor, Event, Filter, Record};
 use countersign_server::migrations::MIGRATIONS;
 use futures_util::future::try_join_all;
 use serde_json::json;
@@ -28,7 +29,9 @@ struct Bench {
     record: Record,
     keys: KeyRing,
     agents: Vec<AgentId>,
-    last: std::sync::Mutex<Option<EventId>>,
+    last: Mutex<Option<EventId>>,
+    /// Requests from all over the record.
+    requests: Mutex<Vec<Arc<str>>>,
 }
 
 pub(crate) async fn run(url: &str, events: usize) -> Result<(), Error> {
@@ -42,12 +45,14 @@ pub(crate) async fn run(url: &str, events: usize) -> Result<(), Error> {
     let keys = KeyRing::open(&db, masters, &clock, &entropy).await?;
     let record = Record::new(db.clone(), clock.clone(), entropy.clone());
     let agents = (0..1_000).map(|_| AgentId::new(clock.now(), &entropy)).collect();
-    let bench = Bench { db, record, keys, agents, last: std::sync::Mutex::default() };
+    let bench =
+        Bench { db, record, keys, agents, last: Mutex::default(), requests: Mutex::default() };
 
     let (alone, beside) = bench.appending().await?;
     let sealing = bench.sealing().await?;
     bench.fill(events).await?;
     let (verified, rate) = bench.verifying().await?;
+    let finding = bench.finding().await?;
     let proving = bench.proving().await?;
     let (disk, bodies) = bench.size().await?;
     let ratios: Vec<f64> =
@@ -56,7 +61,7 @@ pub(crate) async fn run(url: &str, events: usize) -> Result<(), Error> {
         "{}",
         json!({
             "events": verified, "append_rate": median(&alone), "append_while_sealing": median(&ratios),
-            "seal_cpu_ms": sealing, "verified_per_s": rate, "proof_ms": proving,
+            "seal_cpu_ms": sealing, "verified_per_s": rate, "lookup_ms": finding, "proof_ms": proving,
             "disk_per_body": disk / bodies, "body_bytes": bodies / as_float(verified),
         })
     );
@@ -89,8 +94,9 @@ impl Bench {
             let here = TOGETHER.min(count - begin);
             let events: Vec<Event> = (begin..begin + here).map(|one| self.event(one)).collect();
             if let Some(last) = events.last() {
-                *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-                    Some(last.id);
+                *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last.id);
+                let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+                requests.extend(last.origin.request_id.clone());
             }
             try_join_all(events.into_iter().map(|event| self.record.append(event))).await?;
         }
@@ -149,12 +155,33 @@ impl Bench {
         Ok((verified, as_float(verified) / watch.elapsed().as_secs_f64()))
     }
 
+    /// Milliseconds of finding the one event of a request.
+    async fn finding(&self) -> Result<f64, Error> {
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut times = Vec::new();
+        for request in requests.iter().step_by((requests.len() / 200).max(1)) {
+            let mut filter = Filter { limit: 50, ..Filter::all("default") };
+            filter.request = Some(request.to_string());
+            let watch = Stopwatch::start();
+            loop {
+                let page = self.record.search(&filter).await?;
+                filter.cursor = page.next;
+                if !page.bodies.is_empty() {
+                    break;
+                }
+                filter.cursor.ok_or("a request was not found")?;
+            }
+            times.push(watch.elapsed().as_secs_f64() * 1_000.0);
+        }
+        Ok(median(&times))
+    }
+
     /// Milliseconds of one proof.
     async fn proving(&self) -> Result<f64, Error> {
         let mut times = Vec::new();
         for _ in 0..200 {
             self.append(1).await?;
-            let last = *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
             let id = last.ok_or("no event")?;
             if times.len() % 50 == 0 {
                 self.append(RUN - 1).await?;

@@ -7,6 +7,7 @@
 mod event;
 mod expire;
 mod export;
+mod lookup;
 pub mod merkle;
 mod object;
 mod seal;

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::sealed::Place;
 use super::search::Cursor;
 use super::verify::{Ranges, expiry_text};
-use super::{EXPIRED, Event, Record, seals};
+use super::{EXPIRED, Event, Record, lookup, seals};
 use crate::clock::Time;
 use crate::db::{self, Db, Value};
 use crate::keyring::{KeyRing, RingError, TokenKey};
@@ -56,6 +56,9 @@ impl Record {
         }
         if expiry.action.is_none() {
             note(&self.db, expiry).await?;
+        }
+        if count > 0 {
+            lookup::forget(&self.db).await?;
         }
         Ok(count)
     }

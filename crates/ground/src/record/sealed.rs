@@ -8,6 +8,7 @@ use super::Filter;
 use super::seal::Seal;
 use super::sealer::LARGEST;
 use super::seals;
+use super::search::matching;
 use crate::db::{self, Db, Row, STREAM_LENGTH};
 use crate::ids::ParseIdError;
 use crate::params;
@@ -127,28 +128,15 @@ async fn matching(
 ) -> db::Result<Vec<Row>> {
     let position = |n| stream * STREAM_LENGTH + n;
     db.query(
-        "SELECT position, body FROM audit_events
-          WHERE position >= $1 AND position <= $2 AND tenant = $3
-            AND ($4 IS NULL OR agent_id = $4)
-            AND ($5 IS NULL OR action = $5)
-            AND ($6 IS NULL OR outcome = $6)
-            AND ($7 IS NULL OR strpos(body, $7) > 0)
-            AND ($8 IS NULL OR strpos(body, $8) > 0)
-            AND ($9 IS NULL OR time >= $9)
-            AND ($10 IS NULL OR time <= $10)
-          ORDER BY position",
-        params![
-            position(first),
-            position(last),
-            &filter.tenant,
-            filter.agent.map(|agent| agent.to_string()),
-            filter.action.clone(),
-            filter.outcome.clone(),
-            filter.decision_member(),
-            filter.request_member(),
-            filter.since,
-            filter.until,
-        ],
+        concat!(
+            "SELECT position, body FROM audit_events WHERE ",
+            matching!(),
+            " AND position >= $7 AND position <= $8
+              AND ($9 IS NULL OR time >= $9)
+              AND ($10 IS NULL OR time <= $10)
+            ORDER BY position"
+        ),
+        &filter.params(params![position(first), position(last), filter.since, filter.until]),
     )
     .await
 }

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::lookup::{self, Entry, Members};
 use super::merkle::{self, Hash};
 use super::seal::Seal;
 use crate::clock::{Clock, Time};
@@ -35,10 +36,10 @@ struct Head {
 
 /// The unsealed end of a stream: the events after `sealed`, up to `last`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Tail {
-    stream: i64,
-    sealed: i64,
-    last: i64,
+pub(super) struct Tail {
+    pub(super) stream: i64,
+    pub(super) sealed: i64,
+    pub(super) last: i64,
 }
 
 /// Events of one stream that follow one another without a gap, and where they stand in the seal.
@@ -57,6 +58,8 @@ struct Run {
     spans: Vec<Span>,
     begins: Option<Time>,
     ends: Option<Time>,
+    /// What is looked up by.
+    entries: Vec<Entry>,
 }
 
 impl Sealer<'_> {
@@ -68,6 +71,7 @@ impl Sealer<'_> {
             if tails.is_empty() || !self.lease().await? {
                 return Ok(made);
             }
+            lookup::merge(self.db).await?;
             let waiting: i64 = tails.iter().map(|tail| tail.last - tail.sealed).sum();
             let Some(seal) = self.seal_run(shares(tails)).await? else { return Ok(made) };
             made.extend(seal);
@@ -137,7 +141,7 @@ impl Sealer<'_> {
             let rows = self
                 .db
                 .query(
-                    "SELECT position, time, body FROM audit_events
+                    "SELECT position, time, tenant, body FROM audit_events
                       WHERE position > $1 AND position <= $2 ORDER BY position",
                     params![position(tail.sealed), position(tail.last)],
                 )
@@ -166,9 +170,10 @@ impl Sealer<'_> {
 
 impl Run {
     fn join(mut self, stream: i64, rows: Vec<Row>) -> db::Result<Self> {
+        let members = Members::new();
         for mut row in rows {
-            let (position, time, body): (i64, Time, String) =
-                (row.take()?, row.take()?, row.take()?);
+            let (position, time): (i64, Time) = (row.take()?, row.take()?);
+            let (tenant, body): (String, String) = (row.take()?, row.take()?);
             let (n, at) = (position - stream * STREAM_LENGTH, self.leaves.len());
             match self.spans.last_mut() {
                 Some(span) if span.stream == stream && span.last + 1 == n => span.last = n,
@@ -180,7 +185,9 @@ impl Run {
             self.begins = Some(self.begins.map_or(time, |begins| begins.min(time)));
             self.ends = Some(self.ends.map_or(time, |ends| ends.max(time)));
             self.leaves.push(merkle::leaf(body.as_bytes()));
+            members.index(&tenant, &body, position, &mut self.entries);
         }
+        self.entries.sort_unstable();
         Ok(self)
     }
 }
@@ -197,7 +204,7 @@ fn shares(mut tails: Vec<Tail>) -> Vec<Tail> {
 
 /// The streams that have unsealed events. A stream's counter is raised last in each transaction, so
 /// whatever it counts has been committed.
-async fn tails(db: &Db) -> db::Result<Vec<Tail>> {
+pub(super) async fn tails(db: &Db) -> db::Result<Vec<Tail>> {
     let rows = db
         .query(
             "SELECT e.stream, COALESCE(s.n, 0), e.n
@@ -256,7 +263,14 @@ async fn write(
     let spans: Vec<Vec<Value>> = run.spans.iter().map(|span| each(span, head.seal + 1)).collect();
     let sealed: Vec<Vec<Value>> =
         tails.iter().map(|tail| params![tail.stream, tail.last].to_vec()).collect();
-    db.write((seal, leaves, spans, sealed), move |tx, (seal, leaves, spans, sealed)| {
+    let keys = seal.as_ref().zip(times).map(|(seal, (begins, ends))| lookup::Run {
+        seal: seal.seal,
+        level: 0,
+        begins,
+        ends,
+        entries: run.entries,
+    });
+    db.write((seal, leaves, spans, sealed, keys), move |tx, (seal, leaves, spans, sealed, keys)| {
         Box::pin(async move {
             let next = seal.as_ref().map_or(head.seal, |seal| seal.seal);
             let digest = seal.as_ref().map_or(head.digest, Seal::digest);
@@ -300,6 +314,9 @@ async fn write(
                 sealed,
             )
             .await?;
+            if let Some(keys) = keys {
+                keys.write(tx).await?;
+            }
             Ok(true)
         })
     })

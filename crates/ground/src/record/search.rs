@@ -1,4 +1,8 @@
-//! Reading the record: newest first, a bounded number of rows a page.
+//! Reading the record: newest first, a bounded number of rows a page. A page may be shorter than asked,
+//! even empty, while a cursor says that there is more: what takes long takes several short calls.
+
+mod by_key;
+mod by_time;
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,13 +10,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::lookup;
 use crate::clock::Time;
-use crate::db::{self, Db};
+use crate::db::{self, Db, Value};
 use crate::ids::{AgentId, EventId};
 use crate::params;
 
-/// Rows looked at for one page. A page may be shorter than asked, even empty, while a cursor says
-/// that there is more: a rare event in a long record costs several short calls, not one long one.
+/// Rows looked at for one page.
 const SCAN: i64 = 20_000;
 
 /// Which events are wanted.
@@ -58,12 +62,41 @@ impl Filter {
         }
     }
 
-    pub(super) fn decision_member(&self) -> Option<String> {
+    /// What [`matching`] takes, and what more the statement takes.
+    pub(super) fn params(&self, more: &[Value]) -> Vec<Value> {
+        let mut params = params![
+            &self.tenant,
+            self.agent.map(|agent| agent.to_string()),
+            self.action.clone(),
+            self.outcome.clone(),
+            self.decision_member(),
+            self.request_member(),
+        ]
+        .to_vec();
+        params.extend_from_slice(more);
+        params
+    }
+
+    /// The lookup key that leads to the fewest events.
+    fn key(&self) -> Option<i64> {
+        let agent = || self.agent.map(|agent| member("agentId", &agent.to_string()));
+        let member = self.request_member().or_else(|| self.decision_member()).or_else(agent)?;
+        Some(lookup::key(&self.tenant, member.as_bytes()))
+    }
+
+    fn decision_member(&self) -> Option<String> {
         self.decision.as_ref().map(|id| member("decisionId", id))
     }
 
-    pub(super) fn request_member(&self) -> Option<String> {
+    fn request_member(&self) -> Option<String> {
         self.request.as_ref().map(|id| member("requestId", id))
+    }
+
+    /// The newest place, before which a page begins, and the oldest time.
+    fn window(&self) -> (Cursor, i64) {
+        let newest = Cursor { time: self.until.unwrap_or(Time::MAX).0, position: i64::MAX };
+        let from = self.cursor.filter(|cursor| cursor.time <= newest.time).unwrap_or(newest);
+        (from, self.since.unwrap_or(Time(0)).0)
     }
 
     /// What is asked for, as an export says it.
@@ -139,63 +172,26 @@ impl FromStr for Cursor {
     }
 }
 
-pub(super) async fn search(db: &Db, filter: &Filter) -> db::Result<Found> {
-    let newest = Cursor { time: filter.until.unwrap_or(Time::MAX).0, position: i64::MAX };
-    let from = filter.cursor.filter(|cursor| cursor.time <= newest.time).unwrap_or(newest);
-    let since = filter.since.unwrap_or(Time(0)).0;
-    let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
-    let rows = db
-        .query(
-            "SELECT time, position, body FROM (
-                 SELECT time, position, tenant, agent_id, action, outcome, body
-                   FROM audit_events
-                  WHERE (time, position) < ($1, $2) AND time >= $3
-                  ORDER BY time DESC, position DESC LIMIT $4) AS recent
-              WHERE tenant = $5
-                AND ($6 IS NULL OR agent_id = $6)
-                AND ($7 IS NULL OR action = $7)
-                AND ($8 IS NULL OR outcome = $8)
-                AND ($9 IS NULL OR strpos(body, $9) > 0)
-                AND ($10 IS NULL OR strpos(body, $10) > 0)
-              ORDER BY time DESC, position DESC LIMIT $11",
-            params![
-                from.time,
-                from.position,
-                since,
-                SCAN,
-                &filter.tenant,
-                filter.agent.map(|agent| agent.to_string()),
-                filter.action.clone(),
-                filter.outcome.clone(),
-                filter.decision_member(),
-                filter.request_member(),
-                limit + 1,
-            ],
-        )
-        .await?;
-    let mut bodies = Vec::with_capacity(rows.len());
-    let mut last = None;
-    for mut row in rows {
-        if bodies.len() == filter.limit {
-            return Ok(Found { bodies, next: last });
-        }
-        last = Some(Cursor { time: row.take()?, position: row.take()? });
-        bodies.push(row.take()?);
-    }
-    Ok(Found { bodies, next: end_of_scan(db, from, since).await? })
+/// What a row of a filter's must be; its parameters ([`Filter::params`]) are a statement's first.
+macro_rules! matching {
+    () => {
+        "tenant = $1
+                AND ($2 IS NULL OR agent_id = $2)
+                AND ($3 IS NULL OR action = $3)
+                AND ($4 IS NULL OR outcome = $4)
+                AND ($5 IS NULL OR strpos(body, $5) > 0)
+                AND ($6 IS NULL OR strpos(body, $6) > 0)"
+    };
 }
+pub(super) use matching;
 
-/// The last row looked at, when there may be more behind it.
-async fn end_of_scan(db: &Db, from: Cursor, since: i64) -> db::Result<Option<Cursor>> {
-    let row = db
-        .query_opt(
-            "SELECT time, position FROM audit_events
-              WHERE (time, position) < ($1, $2) AND time >= $3
-              ORDER BY time DESC, position DESC LIMIT 1 OFFSET $4",
-            params![from.time, from.position, since, SCAN - 1],
-        )
-        .await?;
-    row.map(|mut row| Ok(Cursor { time: row.take()?, position: row.take()? })).transpose()
+pub(super) async fn search(db: &Db, filter: &Filter) -> db::Result<Found> {
+    if let Some(key) = filter.key()
+        && let Some(found) = by_key::search(db, filter, key).await?
+    {
+        return Ok(found);
+    }
+    by_time::search(db, filter).await
 }
 
 /// A member as it stands in a body. Inside a string its quotes would be escaped, so this finds

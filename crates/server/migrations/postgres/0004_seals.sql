@@ -40,6 +40,26 @@ CREATE TABLE seal_head (
 INSERT INTO seal_head (id, seal, digest, leased_until, told)
 VALUES (1, 0, '0000000000000000000000000000000000000000000000000000000000000000', 0, 0);
 
+-- Which events are about an agent, carry a decision or belong to a request: sorted entries of 16 bytes,
+-- the first 8 of a hash and the position. A run is named by the last seal that it has entries of.
+CREATE TABLE event_runs (
+    run BIGINT PRIMARY KEY,
+    level BIGINT NOT NULL,
+    begins BIGINT NOT NULL,
+    ends BIGINT NOT NULL,
+    entries BIGINT NOT NULL
+);
+CREATE INDEX event_runs_by_time ON event_runs (ends, run);
+CREATE INDEX event_runs_by_level ON event_runs (level, run);
+CREATE TABLE event_keys (
+    run BIGINT NOT NULL,
+    first BIGINT NOT NULL,
+    page BIGINT NOT NULL,
+    entries BYTEA NOT NULL,
+    PRIMARY KEY (run, first, page)
+);
+ALTER TABLE event_keys ALTER COLUMN entries SET STORAGE PLAIN;
+
 -- Up to when the events of a tenant have expired.
 CREATE TABLE audit_expired (tenant TEXT COLLATE "C" PRIMARY KEY, until BIGINT NOT NULL);
 

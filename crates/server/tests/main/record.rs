@@ -1,5 +1,6 @@
 //! The record (contract chapter 8): what is found in it, by what, and that it is what was stored.
 
+mod lookup;
 mod pages;
 mod stored;
 

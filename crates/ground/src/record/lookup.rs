@@ -1,0 +1,166 @@
+//! Lookup keys: which events are about an agent, carry a decision, or belong to a request.
+//!
+//! The sealer writes them with each seal, as one sorted run; [`merge`] joins small runs, so that a question
+//! looks into few. They only say where to look: what is found there is matched again, and nothing
+//! about the record is proven by them.
+
+mod merge;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use memchr::memmem;
+
+use crate::clock::Time;
+use crate::db::{self, Tx, Value};
+use crate::params;
+
+pub(super) use merge::{forget, merge};
+
+/// Entries of a page: two pages fill one of SQLite's, four one of PostgreSQL's.
+const PAGE: usize = 112;
+
+/// An event that has a key. Stored as two signed numbers of eight bytes, big-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Entry {
+    key: i64,
+    pub(super) position: i64,
+}
+
+/// Entries of events from a stretch of time, to be stored under the last seal that they are of.
+pub(super) struct Run {
+    pub(super) seal: i64,
+    pub(super) level: i64,
+    pub(super) begins: Time,
+    pub(super) ends: Time,
+    pub(super) entries: Vec<Entry>,
+}
+
+/// What a member of a tenant's events is looked up by, such as `"agentId":"…"`: the first eight bytes of
+/// its SHA-256. Another member may have the same.
+pub(super) fn key(tenant: &str, member: &[u8]) -> i64 {
+    let mut sum = Context::new(&SHA256);
+    sum.update(tenant.as_bytes());
+    sum.update(&[0]);
+    sum.update(member);
+    sum.finish().as_ref().first_chunk().copied().map_or(0, i64::from_be_bytes)
+}
+
+/// Finds the members of an event that have keys.
+pub(super) struct Members([memmem::Finder<'static>; 3]);
+
+impl Members {
+    pub(super) fn new() -> Self {
+        Self([r#""agentId":""#, r#""decisionId":""#, r#""requestId":""#].map(memmem::Finder::new))
+    }
+
+    /// Adds the entries of one event.
+    pub(super) fn index(&self, tenant: &str, body: &str, position: i64, into: &mut Vec<Entry>) {
+        let body = body.as_bytes();
+        for finder in &self.0 {
+            for at in finder.find_iter(body) {
+                let value = at + finder.needle().len();
+                let member = &body[at..end_of_text(body, value)];
+                into.push(Entry { key: key(tenant, member), position });
+            }
+        }
+    }
+}
+
+/// Behind the quote that ends a JSON string.
+fn end_of_text(body: &[u8], mut at: usize) -> usize {
+    while let Some(found) = memchr::memchr2(b'"', b'\\', body.get(at..).unwrap_or_default()) {
+        at += found + 1;
+        if body[at - 1] == b'"' {
+            return at;
+        }
+        at += 1;
+    }
+    body.len()
+}
+
+impl Run {
+    /// Stores it, within the transaction of whatever it is of.
+    pub(super) async fn write(&self, tx: &mut Tx) -> db::Result<()> {
+        if self.entries.is_empty() {
+            return Ok(());
+        }
+        tx.execute(
+            "INSERT INTO event_runs (run, level, begins, ends, entries) VALUES ($1, $2, $3, $4, $5)",
+            params![
+                self.seal,
+                self.level,
+                self.begins,
+                self.ends,
+                i64::try_from(self.entries.len()).unwrap_or(i64::MAX),
+            ],
+        )
+        .await?;
+        let pages: Vec<Vec<Value>> = self
+            .entries
+            .chunks(PAGE)
+            .zip(0_i64..)
+            .map(|(page, n)| params![self.seal, page[0].key, n, encode(page).as_slice()].to_vec())
+            .collect();
+        tx.execute_each(
+            "INSERT INTO event_keys (run, first, page, entries) VALUES ($1, $2, $3, $4)",
+            &pages,
+        )
+        .await
+    }
+}
+
+fn encode(page: &[Entry]) -> Vec<u8> {
+    page.iter()
+        .flat_map(|entry| [entry.key.to_be_bytes(), entry.position.to_be_bytes()])
+        .flatten()
+        .collect()
+}
+
+fn decode(page: &[u8]) -> impl Iterator<Item = Entry> {
+    page.as_chunks::<8>().0.as_chunks::<2>().0.iter().map(|[key, position]| Entry {
+        key: i64::from_be_bytes(*key),
+        position: i64::from_be_bytes(*position),
+    })
+}
+
+/// The positions of a key in a page.
+pub(super) fn positions(page: &[u8], key: i64) -> impl Iterator<Item = i64> {
+    decode(page).filter(move |entry| entry.key == key).map(|entry| entry.position)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn indexed(body: &str) -> Vec<i64> {
+        let mut entries = Vec::new();
+        Members::new().index("acme", body, 7, &mut entries);
+        entries.iter().map(|entry| entry.key).collect()
+    }
+
+    #[test]
+    fn a_member_is_indexed_as_it_stands() {
+        let body = r#"{"action":"a","agentId":"x","decisionId":null,"requestId":"a\"b\\","z":"\"agentId\":\"y\""}"#;
+        let wanted = [&br#""agentId":"x""#[..], br#""requestId":"a\"b\\""#];
+        assert_eq!(indexed(body), wanted.map(|member| key("acme", member)));
+        assert_ne!(key("acme", wanted[0]), key("other", wanted[0]));
+    }
+
+    #[test]
+    fn half_a_body_is_indexed_without_harm() {
+        for body in
+            ["", r#""agentId":""#, r#""agentId":"\"#, r#""agentId":"\""#, r#"{"requestId":"é"#]
+        {
+            indexed(body);
+        }
+    }
+
+    #[test]
+    fn a_page_is_read_back() {
+        let entries = [(i64::MIN, 0), (-1, i64::MAX), (5, 1), (5, 2), (i64::MAX, -3)];
+        let entries = entries.map(|(key, position)| Entry { key, position });
+        let page = encode(&entries);
+        assert!(decode(&page).eq(entries));
+        assert_eq!(positions(&page, 5).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(decode(&page[..33]).count(), 2);
+    }
+}
