@@ -3,8 +3,10 @@
 import http.client
 import os
 import re
+import shutil
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 
@@ -14,6 +16,14 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 class Failed(Exception):
     """The run cannot go on; the message says why."""
+
+
+def need_wrk():
+    """Installs wrk where that can be done."""
+    if not shutil.which("wrk") and os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "install", "-qq", "wrk"], check=True, stdout=sys.stderr)
+    if not shutil.which("wrk"):
+        raise Failed("needs `wrk`: install the package wrk")
 
 
 def call(port, method, path, body=None, headers=None):
