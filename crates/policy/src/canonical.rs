@@ -1,50 +1,85 @@
 //! RFC 8785: one text for one JSON value.
 
-use std::fmt;
-
-use serde_json::Value;
+use serde_json::{Map, Number, Value};
 
 /// The JSON canonical form of `value`.
 #[must_use]
 pub fn canonical(value: &Value) -> String {
-    Canonical(value).to_string()
+    let mut out = String::new();
+    write(&mut out, value);
+    out
 }
 
-/// Displays a value in its canonical form.
-#[derive(Debug)]
-pub struct Canonical<'v>(pub &'v Value);
-
-impl fmt::Display for Canonical<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            // Section 3.2.2.3: numbers as ECMAScript writes them.
-            Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
-                (Some(int), _, _) if int.unsigned_abs() <= 1 << 53 => write!(f, "{int}"),
-                (_, _, Some(float)) => f.write_str(ryu_js::Buffer::new().format(float)),
-                _ => write!(f, "{number}"),
-            },
-            Value::Array(items) => {
-                f.write_str("[")?;
-                for (i, item) in items.iter().enumerate() {
-                    write!(f, "{}{}", if i == 0 { "" } else { "," }, Canonical(item))?;
-                }
-                f.write_str("]")
+/// Adds the canonical form of a value.
+pub(crate) fn write(out: &mut String, value: &Value) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
+        Value::Number(number) => write_number(out, number),
+        Value::String(text) => write_text(out, text),
+        Value::Array(items) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                out.push_str(if i == 0 { "" } else { "," });
+                write(out, item);
             }
-            Value::Object(members) => {
-                let mut members: Vec<_> = members.iter().collect();
-                // Section 3.2.3: by UTF-16 code units, which differ from bytes beyond the BMP.
-                members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-                f.write_str("{")?;
-                for (i, (name, member)) in members.into_iter().enumerate() {
-                    let comma = if i == 0 { "" } else { "," };
-                    write!(f, "{comma}{}:{}", Value::from(name.as_str()), Canonical(member))?;
-                }
-                f.write_str("}")
-            }
-            // serde_json escapes strings as section 3.2.2.2 asks.
-            other => write!(f, "{other}"),
+            out.push(']');
         }
+        Value::Object(members) => write_object(out, members, |_| true),
     }
+}
+
+/// Adds an object with those of its members that are kept.
+pub(crate) fn write_object(
+    out: &mut String,
+    members: &Map<String, Value>,
+    kept: impl Fn(&str) -> bool,
+) {
+    let mut members: Vec<_> = members.iter().filter(|(name, _)| kept(name)).collect();
+    // Section 3.2.3: by UTF-16 code units, which differ from bytes beyond the BMP alone.
+    if members.iter().any(|(name, _)| !name.is_ascii()) {
+        members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+    }
+    out.push('{');
+    for (i, (name, member)) in members.into_iter().enumerate() {
+        out.push_str(if i == 0 { "" } else { "," });
+        write_text(out, name);
+        out.push(':');
+        write(out, member);
+    }
+    out.push('}');
+}
+
+/// Section 3.2.2.3: numbers as ECMAScript writes them.
+fn write_number(out: &mut String, number: &Number) {
+    match (number.as_i64(), number.as_f64()) {
+        (Some(int), _) if int.unsigned_abs() <= 1 << 53 => out.push_str(&int.to_string()),
+        (_, Some(float)) => out.push_str(ryu_js::Buffer::new().format(float)),
+        _ => out.push_str(&number.to_string()),
+    }
+}
+
+/// Section 3.2.2.2: what must be escaped, as briefly as it can be.
+pub(crate) fn write_text(out: &mut String, text: &str) {
+    out.push('"');
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
+    {
+        out.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            0x08 => out.push_str("\\b"),
+            0x09 => out.push_str("\\t"),
+            0x0a => out.push_str("\\n"),
+            0x0c => out.push_str("\\f"),
+            0x0d => out.push_str("\\r"),
+            control => out.push_str(&format!("\\u{control:04x}")),
+        }
+        rest = &rest[at + 1..];
+    }
+    out.push_str(rest);
+    out.push('"');
 }
 
 #[cfg(test)]
@@ -67,5 +102,12 @@ mod tests {
             canonical(&value),
             "{\"\\r\":2,\"1\":4,\"\u{80}\":6,\"ö\":7,\"€\":1,\"😀\":5,\"\u{fb33}\":3}"
         );
+    }
+
+    #[test]
+    fn every_character_is_escaped_as_another_writer_does() {
+        let all: String = (0..0x250).filter_map(char::from_u32).collect();
+        let value = Value::from(all);
+        assert_eq!(canonical(&value), value.to_string());
     }
 }

@@ -1,31 +1,19 @@
-//! Question, decision, and the id that names both.
+//! The decision, and the id that anyone can recompute.
+
+mod reason;
 
 use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::{Matrix, Permissions};
+use crate::canonical::write_text;
+use crate::question::write_option;
+use crate::{Matrix, Question};
 
-/// What is asked: may this subject do this to that.
-#[derive(Debug, Clone, Serialize)]
-pub struct Question<'q> {
-    /// `agent`, `operator`, `machine`, `service` or `anonymous`.
-    pub subject_type: &'q str,
-    /// Which one.
-    pub subject_id: &'q str,
-    /// Whose it is.
-    pub subject_tenant: &'q str,
-    /// The tenant it is asked in.
-    pub tenant: &'q str,
-    /// A permission's resource.
-    pub resource: &'q str,
-    /// Which one, or `*`.
-    pub resource_id: &'q str,
-    /// A permission's action.
-    pub action: &'q str,
-}
+pub use reason::Reason;
 
 /// The answer's direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -35,6 +23,8 @@ pub enum Effect {
     Allow,
     /// It may not.
     Deny,
+    /// It may once it has been countersigned.
+    RequiresApproval,
 }
 
 impl Effect {
@@ -44,52 +34,16 @@ impl Effect {
         match self {
             Self::Allow => "allow",
             Self::Deny => "deny",
+            Self::RequiresApproval => "requires_approval",
         }
     }
 }
 
-/// Why, as a stable word.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
-    /// This role grants it.
-    Role(Arc<str>),
-    /// This OAuth scope grants it.
-    Scope(String),
-    /// The subject is the first operator, who holds everything.
-    Bootstrap,
-    /// What is acted on is the subject's own.
-    Own,
-    /// The subject proved nothing.
-    NoCredentials,
-    /// The subject holds nothing that grants it.
-    InsufficientPermissions,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Role(role) => write!(f, "role:{role}"),
-            Self::Scope(scope) => write!(f, "scope:{scope}"),
-            Self::Bootstrap => f.write_str("bootstrap"),
-            Self::Own => f.write_str("own"),
-            Self::NoCredentials => f.write_str("no-credentials"),
-            Self::InsufficientPermissions => f.write_str("insufficient-permissions"),
-        }
-    }
-}
-
-/// `decision:` and 16 hex digits.
+/// `decision:` and the first 16 hex digits of the digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecisionId(String);
 
 impl DecisionId {
-    /// The id of a canonical decision: SHA-256 over its RFC 8785 text.
-    #[must_use]
-    pub fn of(canonical: &str) -> Self {
-        let digest = digest(&SHA256, canonical.as_bytes());
-        Self(format!("decision:{}", hex::encode(&digest.as_ref()[..8])))
-    }
-
     /// As it is written.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -103,149 +57,182 @@ impl fmt::Display for DecisionId {
     }
 }
 
-/// The answer, and why.
+/// SHA-256 over the canonical decision, written `sha256:` and 64 hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    pub(crate) fn of(text: &str) -> Self {
+        let sum = digest(&SHA256, text.as_bytes());
+        Self(sum.as_ref().first_chunk().copied().unwrap_or_default())
+    }
+
+    fn id(self) -> DecisionId {
+        DecisionId(format!("decision:{}", hex::encode(&self.0[..8])))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256:{}", hex::encode(self.0))
+    }
+}
+
+/// What an allowed action comes with, for whoever enforces it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Obligation {
+    /// Such as `ssh.force_command`.
+    pub r#type: Box<str>,
+    /// What it takes.
+    pub parameters: Value,
+}
+
+/// The policy that answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    /// Names question and answer.
-    pub id: DecisionId,
+pub struct Policy {
+    /// `rbac`, `registry`, `opa`, or a package's id.
+    pub package: Arc<str>,
+    /// Its version or hash.
+    pub version: Arc<str>,
+    /// The registry's digest, if there is a registry.
+    pub registry: Option<Arc<str>>,
+}
+
+/// What follows from a policy, before it has a name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
     /// Which way.
     pub effect: Effect,
     /// Why.
     pub reason: Reason,
+    /// The rule that decided: its place in the policy. None when no rule did.
+    pub rule: Option<Box<str>>,
+    /// What it comes with.
+    pub obligations: Vec<Obligation>,
+    /// The level that whoever countersigns it needs.
+    pub approval_level: Option<u8>,
+    /// Which rule failed, and how.
+    pub diagnostics: Vec<Box<str>>,
+}
+
+impl Verdict {
+    /// One that says no more than which way and why: `Ok` allows, `Err` denies.
+    #[must_use]
+    pub fn new(reason: Result<Reason, Reason>) -> Self {
+        let (effect, reason) = match reason {
+            Ok(reason) => (Effect::Allow, reason),
+            Err(reason) => (Effect::Deny, reason),
+        };
+        Self {
+            effect,
+            reason,
+            rule: None,
+            obligations: Vec::new(),
+            approval_level: None,
+            diagnostics: Vec::new(),
+        }
+    }
+
+    /// Names the rule that decided.
+    #[must_use]
+    pub fn by(self, rule: impl Into<Box<str>>) -> Self {
+        Self { rule: Some(rule.into()), ..self }
+    }
+
+    /// Denies because evaluating failed: deny on doubt.
+    #[must_use]
+    pub fn error(diagnostic: impl Into<Box<str>>) -> Self {
+        let diagnostics = vec![diagnostic.into()];
+        Self { diagnostics, ..Self::new(Err(Reason::Error)) }
+    }
+}
+
+/// The answer, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// Names question and answer.
+    pub id: DecisionId,
+    /// The whole of what the id is the beginning of.
+    pub digest: Digest,
+    /// The answer.
+    pub verdict: Verdict,
+    /// What answered.
+    pub policy: Policy,
 }
 
 impl Decision {
-    /// Decides for somebody who holds roles of the matrix.
+    /// Names a verdict on a question.
     #[must_use]
-    pub fn by_roles<'r>(
-        question: &Question<'_>,
-        roles: impl IntoIterator<Item = &'r str>,
-        matrix: &Matrix,
-    ) -> Self {
-        let reason = matrix.decide(roles, question.resource, question.action);
-        Self::because(question, reason, matrix)
+    pub fn new(question: &Question<'_>, verdict: Verdict, policy: Policy) -> Self {
+        let digest = Digest::of(&canonical(question, &verdict, &policy));
+        Self { id: digest.id(), digest, verdict, policy }
     }
 
-    /// Decides for somebody who holds scopes.
-    #[must_use]
-    pub fn by_scopes(question: &Question<'_>, scopes: &Permissions, matrix: &Matrix) -> Self {
-        let wanted = format!("{}:{}", question.resource, question.action);
-        let reason = if scopes.holds(&wanted) {
-            Ok(Reason::Scope(wanted))
-        } else {
-            Err(Reason::InsufficientPermissions)
-        };
-        Self::because(question, reason, matrix)
-    }
-
-    /// The decision that follows from a reason: `Ok` allows, `Err` denies.
+    /// The decision of the matrix that follows from a reason: `Ok` allows, `Err` denies.
     #[must_use]
     pub fn because(
         question: &Question<'_>,
         reason: Result<Reason, Reason>,
         matrix: &Matrix,
     ) -> Self {
-        let (effect, reason) = match reason {
-            Ok(reason) => (Effect::Allow, reason),
-            Err(reason) => (Effect::Deny, reason),
-        };
-        let text = canonical_text(question, effect, &reason, matrix.hash());
-        Self { id: DecisionId::of(&text), effect, reason }
+        Self::new(question, Verdict::new(reason), matrix.policy())
+    }
+
+    /// Which way.
+    #[must_use]
+    pub fn effect(&self) -> Effect {
+        self.verdict.effect
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn reason(&self) -> &Reason {
+        &self.verdict.reason
     }
 }
 
-/// The canonical form by construction: every struct's members stand sorted, and there is nothing
-/// in it but strings, empty objects and nulls. Ten times cheaper than sorting a JSON value.
-fn canonical_text(
-    question: &Question<'_>,
-    effect: Effect,
-    reason: &Reason,
-    version: &str,
-) -> String {
-    #[derive(Serialize)]
-    struct Empty {}
-    #[derive(Serialize)]
-    struct Action<'q> {
-        name: &'q str,
-        properties: Empty,
-    }
-    #[derive(Serialize)]
-    struct Resource<'q> {
-        id: &'q str,
-        properties: Empty,
-        system: &'q str,
-        r#type: &'q str,
-    }
-    #[derive(Serialize)]
-    struct Subject<'q> {
-        id: &'q str,
-        properties: Empty,
-        tenant: &'q str,
-        r#type: &'q str,
-    }
-    #[derive(Serialize)]
-    struct Asked<'q> {
-        action: Action<'q>,
-        context: Empty,
-        resource: Resource<'q>,
-        subject: Subject<'q>,
-        tenant: &'q str,
-    }
-    #[derive(Serialize)]
-    struct Decided<'q> {
-        effect: &'q str,
-        policy_package: &'q str,
-        policy_version: &'q str,
-        question: Asked<'q>,
-        reason: String,
-        registry_digest: Option<&'q str>,
-    }
-    let decided = Decided {
-        effect: effect.as_str(),
-        policy_package: "rbac",
-        policy_version: version,
-        question: Asked {
-            action: Action { name: question.action, properties: Empty {} },
-            context: Empty {},
-            resource: Resource {
-                id: question.resource_id,
-                properties: Empty {},
-                system: "countersign",
-                r#type: question.resource,
-            },
-            subject: Subject {
-                id: question.subject_id,
-                properties: Empty {},
-                tenant: question.subject_tenant,
-                r#type: question.subject_type,
-            },
-            tenant: question.tenant,
-        },
-        reason: reason.to_string(),
-        registry_digest: None,
-    };
-    // Strings and structs always serialise.
-    serde_json::to_string(&decided).unwrap_or_default()
+/// What the id is made of (RFC 8785), written in order.
+fn canonical(question: &Question<'_>, verdict: &Verdict, policy: &Policy) -> String {
+    let mut out = String::with_capacity(1_024);
+    out.push_str(r#"{"effect":""#);
+    out.push_str(verdict.effect.as_str());
+    out.push_str(r#"","policy_package":"#);
+    write_text(&mut out, &policy.package);
+    out.push_str(r#","policy_version":"#);
+    write_text(&mut out, &policy.version);
+    out.push_str(r#","question":"#);
+    question.write(&mut out);
+    out.push_str(r#","reason":"#);
+    verdict.reason.write(&mut out);
+    write_option(&mut out, r#","registry_digest":"#, policy.registry.as_deref());
+    out.push('}');
+    out
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::canonical;
+    use crate::question::{Action, Resource, Subject, nothing};
 
     #[test]
     fn the_text_that_is_hashed_is_canonical() {
+        let properties =
+            json!({"b": [1, {"z": 0.5, "a": null}], "a\u{1}": "\u{10000}", "\u{fb33}": true});
+        let properties = properties.as_object().unwrap();
         let question = Question {
-            subject_type: "agent",
-            subject_id: "quoted \" and ü",
-            subject_tenant: "default",
-            tenant: "default",
-            resource: "agents",
-            resource_id: "*",
-            action: "read",
+            subject: Subject { kind: "agent", id: "quoted \" and ü", tenant: None, properties },
+            action: Action { name: "read", properties: nothing() },
+            resource: Resource { kind: "agents", id: "*", system: Some("s"), properties },
+            context: properties,
+            tenant: Some("default"),
         };
-        let text = canonical_text(&question, Effect::Deny, &Reason::NoCredentials, "v");
-        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(canonical(&value), text);
+        let policy = Matrix::built_in().policy();
+        for reason in [Reason::NoCredentials, Reason::Stated("a \"word\"".into())] {
+            let text = canonical(&question, &Verdict::new(Err(reason)), &policy);
+            let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(crate::canonical(&value), text);
+        }
     }
 }

@@ -1,5 +1,5 @@
 //! JSON as people who check it expect: a name given twice is an error, because readers differ on
-//! which one counts.
+//! which one counts; and so is an integer that not every reader can hold (RFC 7493 section 2.2).
 
 use std::fmt;
 
@@ -18,6 +18,11 @@ pub fn strict(text: &str) -> Result<Value, serde_json::Error> {
     Ok(value)
 }
 
+/// Up to here every integer is one that JavaScript and the canonical form can hold.
+const EXACT: i64 = 1 << 53;
+const INEXACT: &str = "an integer is beyond 9007199254740992, which not every reader can hold";
+
+#[derive(Clone, Copy)]
 struct Strict;
 
 impl<'de> DeserializeSeed<'de> for Strict {
@@ -39,11 +44,11 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
         Ok(flag.into())
     }
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(number.into())
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Value, E> {
+        if number < -EXACT { Err(E::custom(INEXACT)) } else { Ok(number.into()) }
     }
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(number.into())
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
+        if number > EXACT.unsigned_abs() { Err(E::custom(INEXACT)) } else { Ok(number.into()) }
     }
     fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
         Ok(number.into())
@@ -86,6 +91,16 @@ mod tests {
     fn what_is_given_once_is_read_as_it_stands() {
         let text = r#"{"a":[1,-2,3.5,true,null,"x"],"b":{"a":{}}}"#;
         assert_eq!(strict(text).unwrap(), serde_json::from_str::<Value>(text).unwrap());
+    }
+
+    #[test]
+    fn integers_end_where_they_stop_being_exact() {
+        for fits in ["9007199254740992", "-9007199254740992", "9007199254740993.5", "1e300"] {
+            assert!(strict(fits).is_ok(), "{fits}");
+        }
+        for too_large in ["9007199254740993", "-9007199254740993", "[18446744073709551615]"] {
+            assert!(strict(too_large).is_err(), "{too_large}");
+        }
     }
 
     #[test]

@@ -1,16 +1,27 @@
 //! The decision: may this subject do this action on this resource, and why.
 //!
-//! Pure: no I/O, no clock, no database. The same question under the same policy gives the same
+//! Pure: no I/O, no clock, no database. The same question under the same policies gives the same
 //! [`Decision`] with the same id wherever it is asked.
 
 mod canonical;
 mod decision;
+mod explain;
+mod fault;
 mod json;
 mod matrix;
 mod permission;
+mod policies;
+mod question;
+mod registry;
+pub mod ssh;
 
-pub use canonical::{Canonical, canonical};
-pub use decision::{Decision, DecisionId, Effect, Question, Reason};
+pub use canonical::canonical;
+pub use decision::{Decision, DecisionId, Digest, Effect, Obligation, Policy, Reason, Verdict};
+pub use explain::{Trail, Tried, Untold};
+pub use fault::Fault;
 pub use json::strict;
-pub use matrix::{Fault, InvalidMatrix, Matrix};
+pub use matrix::{InvalidMatrix, Matrix};
 pub use permission::{InvalidPermission, Permission, Permissions};
+pub use policies::{Holder, Policies};
+pub use question::{Action, Form, Object, Question, Resource, Subject, nothing};
+pub use registry::{Counts, InvalidRegistry, Registry};

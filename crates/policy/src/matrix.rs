@@ -3,12 +3,12 @@
 mod file;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use crate::decision::Reason;
+use crate::decision::{Policy, Reason};
 use crate::permission::{Permission, Permissions};
 
-pub use file::{Fault, InvalidMatrix};
+pub use file::InvalidMatrix;
 
 /// Roles and what each may do. Looked up by key: a decision costs the same with any number of
 /// roles and permissions.
@@ -16,7 +16,7 @@ pub use file::{Fault, InvalidMatrix};
 pub struct Matrix {
     text: Box<str>,
     version: String,
-    hash: String,
+    hash: Arc<str>,
     /// In the file's order, which decides whose name a decision's reason carries.
     roles: Vec<Arc<str>>,
     /// Roles and their aliases, by where the role stands in `roles`.
@@ -39,6 +39,13 @@ impl Matrix {
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// As the policy that answered.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        static RBAC: LazyLock<Arc<str>> = LazyLock::new(|| "rbac".into());
+        Policy { package: Arc::clone(&RBAC), version: Arc::clone(&self.hash), registry: None }
     }
 
     /// What the file calls its version; not what decides: that is the hash.
@@ -131,6 +138,21 @@ impl Matrix {
         }
         held.sort_unstable();
         Permissions::from_sorted(held)
+    }
+
+    /// Whether any role holds anything of this resource.
+    #[must_use]
+    pub fn knows_resource(&self, resource: &str) -> bool {
+        self.holders.contains_key(resource)
+    }
+
+    /// What can be done to a resource, sorted.
+    #[must_use]
+    pub fn actions(&self, resource: &str) -> Vec<&str> {
+        let actions = self.holders.get(resource).into_iter().flat_map(HashMap::keys);
+        let mut actions: Vec<&str> = actions.map(|action| &**action).collect();
+        actions.sort_unstable();
+        actions
     }
 
     fn holders(&self, resource: &str, action: &str) -> Option<&Vec<u16>> {

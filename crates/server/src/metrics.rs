@@ -222,9 +222,9 @@ impl Metrics {
         action: &'static str,
         decision: &Decision,
     ) -> Counter {
-        let word = if decision.effect == Effect::Allow { "allowed" } else { "denied" };
+        let word = if decision.effect() == Effect::Allow { "allowed" } else { "denied" };
         // Reasons are made of roles and permissions of the matrix, and a few fixed words.
-        let reason = decision.reason.to_string();
+        let reason = decision.reason().to_string();
         let label = Decided { resource, action, decision: word, reason };
         self.decisions.get_or_create_owned(&label)
     }

@@ -9,17 +9,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 
 use super::Matrix;
+use crate::fault::{Fault, Faults, escaped};
 use crate::permission::{Permission, is_word};
 use crate::{canonical, strict};
-
-/// A place in the text, and what is wrong there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// JSON pointer (RFC 6901); empty for the whole text.
-    pub at: String,
-    /// What is wrong, and what would be right.
-    pub what: String,
-}
 
 /// The text is not a matrix. Holds the first faults, not thousands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,14 +20,10 @@ pub struct InvalidMatrix(pub Vec<Fault>);
 impl fmt::Display for InvalidMatrix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("not a usable matrix")?;
-        self.0.iter().try_for_each(|Fault { at, what }| {
-            let at = if at.is_empty() { "the text" } else { at };
-            write!(f, "; {at}: {what}")
-        })
+        self.0.iter().try_for_each(|fault| write!(f, "; {fault}"))
     }
 }
 
-const MOST_FAULTS: usize = 20;
 const MOST_ROLES: usize = 10_000;
 /// Role, resource and action together; each takes a few bytes of memory.
 const MOST_GRANTS: usize = 2_000_000;
@@ -50,25 +38,27 @@ impl Matrix {
         let value = strict(text).map_err(|error| whole(error.to_string()))?;
         let hash = digest(&SHA256, canonical(&value).as_bytes());
         let Value::Object(members) = value else { return Err(whole("must be an object".into())) };
-        let mut reader = Reader { faults: Vec::new(), grants: 0 };
-        let matrix = reader.matrix(text, hex::encode(&hash.as_ref()[..8]), &members);
-        if reader.faults.is_empty() { Ok(matrix) } else { Err(InvalidMatrix(reader.faults)) }
+        let mut reader = Reader { faults: Faults::default(), grants: 0 };
+        let matrix = reader.matrix(text, hex::encode(&hash.as_ref()[..8]).into(), &members);
+        if reader.faults.is_empty() {
+            Ok(matrix)
+        } else {
+            Err(InvalidMatrix(reader.faults.into_vec()))
+        }
     }
 }
 
 struct Reader {
-    faults: Vec<Fault>,
+    faults: Faults,
     grants: usize,
 }
 
 impl Reader {
     fn fault(&mut self, at: impl Into<String>, what: impl Into<String>) {
-        if self.faults.len() < MOST_FAULTS {
-            self.faults.push(Fault { at: at.into(), what: what.into() });
-        }
+        self.faults.add(at, what);
     }
 
-    fn matrix(&mut self, text: &str, hash: String, members: &Map<String, Value>) -> Matrix {
+    fn matrix(&mut self, text: &str, hash: Arc<str>, members: &Map<String, Value>) -> Matrix {
         const KNOWN: [&str; 8] = [
             "version",
             "description",
@@ -295,8 +285,3 @@ impl Reader {
 }
 
 const WORD: &str = "must be a word of letters, digits, `_`, `-` and `.`, at most 127 characters";
-
-/// A name within a JSON pointer (RFC 6901 section 3), cut where it would flood the answer.
-fn escaped(name: &str) -> String {
-    name.chars().take(64).collect::<String>().replace('~', "~0").replace('/', "~1")
-}

@@ -8,7 +8,9 @@ use countersign_ground::clock::Stopwatch;
 use countersign_ground::ids::AgentId;
 use countersign_ground::problem::{Code, Problem};
 use countersign_ground::record::{Actor, Event, Origin, Outcome, default_tenant};
-use countersign_policy::{Decision, Effect, Question, Reason};
+use countersign_policy::{
+    self as asked, Decision, Effect, Question, Reason, Resource, Subject, nothing,
+};
 use http::header;
 use prometheus_client::metrics::counter::Counter;
 
@@ -231,20 +233,28 @@ impl Law {
         let (actor, home, tenant) =
             (caller.who.actor(), caller.who.home(), Arc::clone(&caller.tenant));
         let question = Question {
-            subject_type: actor.kind,
-            subject_id: &actor.id,
-            subject_tenant: &home,
-            tenant: &tenant,
-            resource: A::RESOURCE,
-            resource_id,
-            action: A::ACTION,
+            subject: Subject {
+                kind: actor.kind,
+                id: &actor.id,
+                tenant: Some(&home),
+                properties: nothing(),
+            },
+            action: asked::Action { name: A::ACTION, properties: nothing() },
+            resource: Resource {
+                kind: A::RESOURCE,
+                id: resource_id,
+                system: Some("countersign"),
+                properties: nothing(),
+            },
+            context: nothing(),
+            tenant: Some(&tenant),
         };
         let decision = Decision::because(&question, reason, &self.matrix());
         let count = self.metrics.decided(A::RESOURCE, A::ACTION, &decision);
         count.inc();
         self.metrics.decision_seconds.observe(watch.elapsed().as_secs_f64());
         let id: Arc<str> = decision.id.as_str().into();
-        if decision.effect == Effect::Allow {
+        if decision.effect() == Effect::Allow {
             if let Who::Agent(token) = &caller.who
                 && resource_id == "*"
             {
@@ -261,7 +271,7 @@ impl Law {
         event.decision = Some(Arc::clone(&id));
         event.resource = Some(format!("{}/{resource_id}", A::RESOURCE));
         event.meta("action", A::ACTION);
-        event.meta("reason", decision.reason.to_string());
+        event.meta("reason", decision.reason().to_string());
         match caller.who {
             Who::Anonymous => self.record.append_stranger("no-credentials", event).await?,
             _ => self.record.append(event).await?,
@@ -296,7 +306,7 @@ impl Law {
         };
         let problem = Problem::new(code, detail)
             .with("error", error)
-            .with("reason", decision.reason.to_string())
+            .with("reason", decision.reason().to_string())
             .with("resource", A::RESOURCE)
             .with("action", A::ACTION)
             .with("decision_id", decision.id.as_str());

@@ -1,0 +1,141 @@
+//! All policies together, and the one function that answers: a package bound to what is asked about,
+//! else the registry's relationships, else the role matrix. Total: it always answers, and what fails
+//! denies.
+
+use std::sync::Arc;
+
+use crate::decision::{Decision, Effect, Policy, Reason, Verdict};
+use crate::explain::{Trail, Untold};
+use crate::registry::Registry;
+use crate::{Matrix, Permissions, Question, ssh};
+
+/// What is in force together: a decision is made under one of these.
+#[derive(Debug, Clone)]
+pub struct Policies {
+    /// Roles and what they may do.
+    pub matrix: Arc<Matrix>,
+    /// Who and what there is, if that is known.
+    pub registry: Option<Arc<Registry>>,
+}
+
+/// What the asked one knows of the subject by itself. Nothing that a question says of its subject counts.
+#[derive(Debug, Clone, Copy)]
+pub enum Holder<'h> {
+    /// Not one of ours.
+    Stranger,
+    /// One of ours that has been stopped.
+    Stopped,
+    /// Somebody who holds roles.
+    Roles(&'h [Arc<str>]),
+    /// Somebody who holds scopes.
+    Scopes(&'h Permissions),
+}
+
+impl Policies {
+    /// Decides.
+    #[must_use]
+    pub fn decide(&self, question: &Question<'_>, holder: Holder<'_>) -> Decision {
+        self.decide_telling(question, holder, &mut Untold)
+    }
+
+    /// Decides, and tells which rules were tried.
+    #[must_use]
+    pub fn decide_telling(
+        &self,
+        question: &Question<'_>,
+        holder: Holder<'_>,
+        trail: &mut impl Trail,
+    ) -> Decision {
+        let (mut verdict, policy) = self.verdict(question, holder, trail);
+        if verdict.effect == Effect::Allow
+            && let Some(level) = self.registry().and_then(|known| known.approval_level(question))
+        {
+            trail.tried(|| ("attributes/approval_level".into(), true));
+            verdict.effect = Effect::RequiresApproval;
+            verdict.reason = Reason::ApprovalRequired;
+            verdict.approval_level = Some(level.max(verdict.approval_level.unwrap_or(0)));
+        }
+        Decision::new(question, verdict, policy)
+    }
+
+    fn verdict(
+        &self,
+        question: &Question<'_>,
+        holder: Holder<'_>,
+        trail: &mut impl Trail,
+    ) -> (Verdict, Policy) {
+        if matches!(holder, Holder::Stopped) {
+            trail.tried(|| ("subject/active".into(), false));
+            return (Verdict::new(Err(Reason::SubjectNotActive)), self.under(self.matrix.policy()));
+        }
+        let registry = self.registry();
+        let named = question.resource.system.and_then(|system| registry?.package(system));
+        match named {
+            Some(ssh::PACKAGE) => {
+                return (ssh::decide(question, registry, trail), ssh::policy(registry));
+            }
+            Some(package) => {
+                // The system says who answers for it, and nobody else may.
+                trail.tried(|| (package.into(), false));
+                let policy = Policy { package: package.into(), version: "".into(), registry: None };
+                return (Verdict::new(Err(Reason::PolicyUnavailable)), self.under(policy));
+            }
+            None if ssh::is_bound(question) => {
+                return (ssh::decide(question, registry, trail), ssh::policy(registry));
+            }
+            None => {}
+        }
+        if let Some(registry) = registry {
+            let found = registry.relationship(question);
+            trail.tried(|| ("relationships".into(), found.is_some()));
+            if let Some((reason, rule)) = found {
+                return (Verdict::new(Ok(reason)).by(rule), registry.policy());
+            }
+        }
+        if self.matrix.knows_resource(question.resource.kind) {
+            return (self.by_matrix(question, holder, trail), self.under(self.matrix.policy()));
+        }
+        let policy = registry.map_or_else(|| self.matrix.policy(), Registry::policy);
+        (Verdict::new(Err(Reason::NoMatchingRule)), policy)
+    }
+
+    fn by_matrix(
+        &self,
+        question: &Question<'_>,
+        holder: Holder<'_>,
+        trail: &mut impl Trail,
+    ) -> Verdict {
+        let (resource, action) = (question.resource.kind, question.action.name);
+        let reason = match holder {
+            Holder::Scopes(scopes) => {
+                let wanted = format!("{resource}:{action}");
+                let held = scopes.holds(&wanted);
+                if held { Ok(Reason::Scope(wanted)) } else { Err(Reason::InsufficientPermissions) }
+            }
+            Holder::Roles(roles) => {
+                self.matrix.decide(roles.iter().map(|role| &**role), resource, action)
+            }
+            Holder::Stranger | Holder::Stopped => {
+                let subject = question.subject;
+                match self.registry().and_then(|known| known.subject(subject.kind, subject.id)) {
+                    Some(subject) => self.matrix.decide(subject.roles(), resource, action),
+                    None => Err(Reason::NoCredentials),
+                }
+            }
+        };
+        let rule = format!("matrix/{resource}:{action}");
+        trail.tried(|| (rule.as_str().into(), reason.is_ok()));
+        let verdict = Verdict::new(reason);
+        if verdict.effect == Effect::Allow { verdict.by(rule) } else { verdict }
+    }
+
+    fn registry(&self) -> Option<&Registry> {
+        self.registry.as_deref()
+    }
+
+    /// With the registry that stood beside it.
+    fn under(&self, policy: Policy) -> Policy {
+        let registry = self.registry().map(|registry| Arc::clone(registry.digest()));
+        Policy { registry, ..policy }
+    }
+}

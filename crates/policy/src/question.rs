@@ -1,0 +1,123 @@
+//! What is asked: may this subject do this to that, in this context.
+
+mod read;
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
+
+use crate::canonical::{write_object, write_text};
+
+pub use read::Form;
+
+/// Members of a JSON object.
+pub type Object = Map<String, Value>;
+
+/// A question, lent: asking costs no copies.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'q> {
+    /// Who.
+    pub subject: Subject<'q>,
+    /// Does what.
+    pub action: Action<'q>,
+    /// To what.
+    pub resource: Resource<'q>,
+    /// Under which circumstances. `approval` is no part of the question.
+    pub context: &'q Object,
+    /// The tenant it is asked in, if that was said.
+    pub tenant: Option<&'q str>,
+}
+
+/// Who would do it.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'q> {
+    /// Such as `agent` or `operator`, or a type of the registry.
+    pub kind: &'q str,
+    /// Which one.
+    pub id: &'q str,
+    /// Whose it is.
+    pub tenant: Option<&'q str>,
+    /// What else is said of it.
+    pub properties: &'q Object,
+}
+
+/// What would be done.
+#[derive(Debug, Clone, Copy)]
+pub struct Action<'q> {
+    /// A permission's action, or whatever a policy knows.
+    pub name: &'q str,
+    /// What else is said of it.
+    pub properties: &'q Object,
+}
+
+/// What it would be done to.
+#[derive(Debug, Clone, Copy)]
+pub struct Resource<'q> {
+    /// A permission's resource, or a type of the registry.
+    pub kind: &'q str,
+    /// Which one, or `*`.
+    pub id: &'q str,
+    /// Which system it belongs to.
+    pub system: Option<&'q str>,
+    /// What else is said of it.
+    pub properties: &'q Object,
+}
+
+/// An object without members.
+#[must_use]
+pub fn nothing() -> &'static Object {
+    static NOTHING: LazyLock<Object> = LazyLock::new(Object::new);
+    &NOTHING
+}
+
+impl<'q> Question<'q> {
+    /// The tenant it counts for: the request's, else the subject's.
+    #[must_use]
+    pub fn asked_in(&self) -> Option<&'q str> {
+        self.tenant.or(self.subject.tenant)
+    }
+
+    /// The canonical question (RFC 8785): the same text for the same question, however it was asked.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        let mut out = String::with_capacity(512);
+        self.write(&mut out);
+        out
+    }
+
+    /// Members in order, so nothing is sorted here but what came as objects.
+    pub(crate) fn write(&self, out: &mut String) {
+        out.push_str(r#"{"action":{"name":"#);
+        write_text(out, self.action.name);
+        write_member(out, r#","properties":"#, self.action.properties);
+        out.push_str(r#"},"context":"#);
+        write_object(out, self.context, |name| name != "approval");
+        out.push_str(r#","resource":{"id":"#);
+        write_text(out, self.resource.id);
+        write_member(out, r#","properties":"#, self.resource.properties);
+        write_option(out, r#","system":"#, self.resource.system);
+        out.push_str(r#","type":"#);
+        write_text(out, self.resource.kind);
+        out.push_str(r#"},"subject":{"id":"#);
+        write_text(out, self.subject.id);
+        write_member(out, r#","properties":"#, self.subject.properties);
+        write_option(out, r#","tenant":"#, self.subject.tenant);
+        out.push_str(r#","type":"#);
+        write_text(out, self.subject.kind);
+        write_option(out, r#"},"tenant":"#, self.asked_in());
+        out.push('}');
+    }
+}
+
+fn write_member(out: &mut String, name: &str, object: &Object) {
+    out.push_str(name);
+    write_object(out, object, |_| true);
+}
+
+pub(crate) fn write_option(out: &mut String, name: &str, text: Option<&str>) {
+    out.push_str(name);
+    match text {
+        Some(text) => write_text(out, text),
+        None => out.push_str("null"),
+    }
+}
