@@ -13,6 +13,7 @@ mod changes;
 mod error;
 mod migrate;
 mod postgres;
+mod recent;
 mod sqlite;
 mod tls;
 mod tx;
@@ -33,6 +34,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 use crate::clock::{Stopwatch, Time};
 use crate::ids::AgentId;
+use recent::Recent;
 
 pub use changes::{Announced, Change};
 pub use error::Error;
@@ -152,6 +154,7 @@ pub struct Db {
     engine: Engine,
     timeout: Duration,
     metrics: Metrics,
+    recent: Arc<Recent>,
 }
 
 #[derive(Clone)]
@@ -166,15 +169,16 @@ impl Db {
     /// # Errors
     /// When it can't be reached, or (SQLite) another process has it.
     pub async fn open(options: &Options, metrics: Metrics) -> Result<Self> {
+        let recent = Arc::<Recent>::default();
         let engine = match &options.url {
             DatabaseUrl::Sqlite(path) => {
-                Engine::Sqlite(Arc::new(sqlite::Sqlite::open(path, options, &metrics)?))
+                Engine::Sqlite(Arc::new(sqlite::Sqlite::open(path, options, &metrics, &recent)?))
             }
-            DatabaseUrl::Postgres(url) => {
-                Engine::Postgres(Arc::new(postgres::Postgres::open(url, options, &metrics).await?))
-            }
+            DatabaseUrl::Postgres(url) => Engine::Postgres(Arc::new(
+                postgres::Postgres::open(url, options, &metrics, &recent).await?,
+            )),
         };
-        Ok(Self { engine, timeout: options.timeout, metrics })
+        Ok(Self { engine, timeout: options.timeout, metrics, recent })
     }
 
     /// Opens the database for reading alone, beside whoever writes. A write or an append fails.
@@ -190,7 +194,7 @@ impl Db {
                 postgres::Postgres::reader(url, options, &metrics).await?,
             )),
         };
-        Ok(Self { engine, timeout: options.timeout, metrics })
+        Ok(Self { engine, timeout: options.timeout, metrics, recent: Arc::default() })
     }
 
     /// Rows of a read. Sees what is committed, within no transaction.
@@ -250,6 +254,11 @@ impl Db {
             Engine::Sqlite(sqlite) => sqlite.append(leaf),
             Engine::Postgres(postgres) => postgres.append(leaf),
         }
+    }
+
+    /// What this process has committed and may still wait for its seal.
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// How many commits there were whose answer did not come: what is remembered of the database

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::batch::Settled;
+use super::recent::Recent;
 use super::sqlite::panic_text;
 use super::tx::{self, Engine};
 use super::{Error, Leaf, Metrics, Options, Result, Row, Tx, Value, Work};
@@ -30,6 +31,7 @@ pub(super) struct Postgres {
     pool: Pool,
     /// None when it is only read.
     appender: Option<Appender>,
+    recording: Option<Recording>,
     metrics: Metrics,
     stream: i64,
     timeout: Duration,
@@ -38,14 +40,29 @@ pub(super) struct Postgres {
     writes: TaskTracker,
 }
 
+/// Where events go: a stream, and the memory of what was committed to it.
+#[derive(Clone)]
+struct Recording {
+    stream: i64,
+    recent: Arc<Recent>,
+}
+
 impl Postgres {
-    pub(super) async fn open(url: &str, options: &Options, metrics: &Metrics) -> Result<Self> {
+    pub(super) async fn open(
+        url: &str,
+        options: &Options,
+        metrics: &Metrics,
+        recent: &Arc<Recent>,
+    ) -> Result<Self> {
         let mut opened = Self::reader(url, options, metrics).await?;
         let (pool, timeout) = (opened.pool.clone(), opened.timeout);
         let mut session = Session::get(&pool, options.timeout, metrics).await?;
         let stream = session::claim_stream(&mut session).await?;
         drop(session);
-        opened.appender = Some(Appender::start(pool.clone(), timeout, metrics.clone(), stream));
+        let recording = Recording { stream, recent: Arc::clone(recent) };
+        let appender = Appender::start(pool.clone(), timeout, metrics.clone(), recording.clone());
+        opened.appender = Some(appender);
+        opened.recording = Some(recording);
         opened.stream = stream;
         tokio::spawn(session::keep_stream(pool, timeout, metrics.clone(), stream));
         Ok(opened)
@@ -71,6 +88,7 @@ impl Postgres {
         Ok(Self {
             pool,
             appender: None,
+            recording: None,
             metrics: metrics.clone(),
             stream: 0,
             timeout,
@@ -96,17 +114,17 @@ impl Postgres {
         E: From<Error> + Send + 'static,
         F: for<'t> Fn(&'t mut Tx, &'t I) -> Work<'t, T, E> + Send + Sync + RefUnwindSafe + 'static,
     {
+        let Some(recording) = self.recording.clone().filter(|_| !self.writes.is_closed()) else {
+            return Err(Error::Closed.into());
+        };
         let place = Place {
             pool: self.pool.clone(),
             timeout,
             metrics: self.metrics.clone(),
-            stream: self.stream,
+            recording,
             doubts: Arc::clone(&self.doubts),
             announced: Arc::clone(&self.announced),
         };
-        if self.writes.is_closed() || self.appender.is_none() {
-            return Err(Error::Closed.into());
-        }
         let (answer, answered) = oneshot::channel();
         // A task of its own: a client that goes away cancels nothing.
         self.writes.spawn(async move {
@@ -155,7 +173,7 @@ struct Place {
     pool: Pool,
     timeout: Duration,
     metrics: Metrics,
-    stream: i64,
+    recording: Recording,
     doubts: Arc<AtomicU64>,
     announced: Arc<Notify>,
 }
@@ -190,8 +208,8 @@ where
                 return Err(own);
             }
         };
-        match session.commit(&changes, &leaves, place.stream).await {
-            Ok(()) => {}
+        let first = match session.commit(&changes, &leaves, place.recording.stream).await {
+            Ok(first) => first,
             Err(Error::Conflict(_)) if attempt < ATTEMPTS => continue,
             Err(error) => {
                 if matches!(error, Error::OutcomeUnknown(_)) {
@@ -199,8 +217,9 @@ where
                 }
                 return Err(error.into());
             }
-        }
+        };
         place.metrics.count(&leaves);
+        place.recording.recent.keep(first, leaves);
         if !changes.is_empty() {
             place.announced.notify_one();
         }

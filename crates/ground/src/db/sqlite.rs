@@ -17,6 +17,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::batch::Settled;
+use super::recent::Recent;
 use super::{Error, Leaf, Metrics, Options, Result, Row, Tx, Value, Work};
 use job::{Pending, Stage};
 use writer::Writer;
@@ -31,9 +32,15 @@ pub(super) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(super) fn open(path: &Path, options: &Options, metrics: &Metrics) -> Result<Self> {
+    pub(super) fn open(
+        path: &Path,
+        options: &Options,
+        metrics: &Metrics,
+        recent: &Arc<Recent>,
+    ) -> Result<Self> {
         let lock = Mutex::new(Some(lock(path)?));
-        let writer = Some(Writer::start(path, options.timeout, metrics.clone())?);
+        let recent = Arc::clone(recent);
+        let writer = Some(Writer::start(path, options.timeout, metrics.clone(), recent)?);
         let readers = Readers::new(path, options);
         Ok(Self { writer, readers, metrics: metrics.clone(), lock })
     }

@@ -9,7 +9,7 @@ use super::lookup::{self, Entry, Members};
 use super::merkle::{self, Hash};
 use super::seal::Seal;
 use crate::clock::{Clock, Time};
-use crate::db::{self, Db, Row, STREAM_LENGTH, Value};
+use crate::db::{self, Db, Leaf, Row, STREAM_LENGTH, Value};
 use crate::entropy::Entropy;
 use crate::keyring::{KeyRing, RingError};
 use crate::params;
@@ -68,7 +68,11 @@ impl Sealer<'_> {
         let mut made = Vec::new();
         loop {
             let tails = tails(self.db).await?;
-            if tails.is_empty() || !self.lease().await? {
+            if tails.is_empty() {
+                return Ok(made);
+            }
+            if !self.lease().await? {
+                self.db.recent().forget();
                 return Ok(made);
             }
             lookup::merge(self.db).await?;
@@ -137,6 +141,11 @@ impl Sealer<'_> {
     async fn read(&self, tails: &[Tail]) -> db::Result<Run> {
         let mut run = Run::default();
         for tail in tails {
+            if let Some(leaves) = self.recent(tail).await? {
+                let (stream, first) = (tail.stream, tail.sealed + 1);
+                run = beside(move || Ok(run.join_recent(stream, first, leaves))).await?;
+                continue;
+            }
             let position = |n| tail.stream * STREAM_LENGTH + n;
             let rows = self
                 .db
@@ -157,15 +166,61 @@ impl Sealer<'_> {
                     "events are gone that were not sealed"
                 );
             }
-            // Hashing ten thousand events takes a while: beside the work.
-            let failed = |error: tokio::task::JoinError| db::Error::Query(error.to_string());
             let stream = tail.stream;
-            run = tokio::task::spawn_blocking(move || run.join(stream, rows))
-                .await
-                .map_err(failed)??;
+            run = beside(move || run.join(stream, rows)).await?;
         }
         Ok(run)
     }
+
+    /// The events of this process's own stream, as they were committed: they need not be read again, and what
+    /// was made of them in the database meanwhile will show.
+    async fn recent(&self, tail: &Tail) -> db::Result<Option<Vec<Leaf>>> {
+        if tail.stream != self.db.stream() {
+            return Ok(None);
+        }
+        let Some(taken) = self.db.recent().take(tail.sealed, tail.last) else { return Ok(None) };
+        if taken.ends.len() > FEW && taken.ends.len() > taken.leaves.len() / 8 {
+            return Ok(None);
+        }
+        let first = tail.sealed + 1;
+        for ends in taken.ends.chunks(TOGETHER) {
+            let mut places = [-1; TOGETHER];
+            for (place, n) in places.iter_mut().zip(ends) {
+                *place = tail.stream * STREAM_LENGTH + n;
+            }
+            let rows = self.db.query(ENDS, &places.map(Value::from)).await?;
+            // A database that went back gives its numbers a second time.
+            let is_there = |mut row: Row| {
+                let (position, body): (i64, String) = (row.take()?, row.take()?);
+                let at = position - tail.stream * STREAM_LENGTH - first;
+                let leaf = usize::try_from(at).ok().and_then(|at| taken.leaves.get(at));
+                Ok::<_, db::Error>(leaf.is_some_and(|leaf| leaf.body == body))
+            };
+            let count = rows.len();
+            for row in rows {
+                if !is_there(row)? {
+                    return Ok(None);
+                }
+            }
+            if count < ends.len() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(taken.leaves))
+    }
+}
+
+/// Rows that are looked up at once.
+const TOGETHER: usize = 16;
+/// More commits, of few events each, are looked at as fast by reading all of it.
+const FEW: usize = 64;
+const ENDS: &str = "SELECT position, body FROM audit_events WHERE position IN
+    ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+
+/// Hashing ten thousand events takes a while: beside the work.
+async fn beside(work: impl FnOnce() -> db::Result<Run> + Send + 'static) -> db::Result<Run> {
+    let failed = |error: tokio::task::JoinError| db::Error::Query(error.to_string());
+    tokio::task::spawn_blocking(work).await.map_err(failed)?
 }
 
 impl Run {
@@ -174,21 +229,42 @@ impl Run {
         for mut row in rows {
             let (position, time): (i64, Time) = (row.take()?, row.take()?);
             let (tenant, body): (String, String) = (row.take()?, row.take()?);
-            let (n, at) = (position - stream * STREAM_LENGTH, self.leaves.len());
-            match self.spans.last_mut() {
-                Some(span) if span.stream == stream && span.last + 1 == n => span.last = n,
-                _ => {
-                    let at = i64::try_from(at).unwrap_or(i64::MAX);
-                    self.spans.push(Span { stream, first: n, last: n, at });
-                }
-            }
-            self.begins = Some(self.begins.map_or(time, |begins| begins.min(time)));
-            self.ends = Some(self.ends.map_or(time, |ends| ends.max(time)));
-            self.leaves.push(merkle::leaf(body.as_bytes()));
-            members.index(&tenant, &body, position, &mut self.entries);
+            self.add(&members, stream, position - stream * STREAM_LENGTH, time, &tenant, &body);
         }
         self.entries.sort_unstable();
         Ok(self)
+    }
+
+    fn join_recent(mut self, stream: i64, first: i64, leaves: Vec<Leaf>) -> Self {
+        let members = Members::new();
+        for (n, leaf) in (first..).zip(&leaves) {
+            self.add(&members, stream, n, leaf.time, &leaf.tenant, &leaf.body);
+        }
+        self.entries.sort_unstable();
+        self
+    }
+
+    fn add(
+        &mut self,
+        members: &Members,
+        stream: i64,
+        n: i64,
+        time: Time,
+        tenant: &str,
+        body: &str,
+    ) {
+        let at = self.leaves.len();
+        match self.spans.last_mut() {
+            Some(span) if span.stream == stream && span.last + 1 == n => span.last = n,
+            _ => {
+                let at = i64::try_from(at).unwrap_or(i64::MAX);
+                self.spans.push(Span { stream, first: n, last: n, at });
+            }
+        }
+        self.begins = Some(self.begins.map_or(time, |begins| begins.min(time)));
+        self.ends = Some(self.ends.map_or(time, |ends| ends.max(time)));
+        self.leaves.push(merkle::leaf(body.as_bytes()));
+        members.index(tenant, body, stream * STREAM_LENGTH + n, &mut self.entries);
     }
 }
 

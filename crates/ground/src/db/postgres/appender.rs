@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::super::batch::{Gathering, Settled, answer_late};
 use super::super::{Error, Leaf, Metrics, Result};
-use super::Session;
+use super::{Recording, Session};
 use crate::clock::Stopwatch;
 
 pub(super) struct Appender {
@@ -30,13 +30,18 @@ struct Queue {
 }
 
 impl Appender {
-    pub(super) fn start(pool: Pool, timeout: Duration, metrics: Metrics, stream: i64) -> Self {
+    pub(super) fn start(
+        pool: Pool,
+        timeout: Duration,
+        metrics: Metrics,
+        recording: Recording,
+    ) -> Self {
         let shared = Arc::new(Shared { queue: Mutex::default(), arrived: Notify::new() });
         let watched = Arc::downgrade(&shared);
         tokio::spawn(answer_late(timeout, move |look| {
             watched.upgrade().map(|shared| look(&mut shared.lock().gathering)).is_some()
         }));
-        let task = tokio::spawn(flush(Arc::clone(&shared), pool, timeout, metrics, stream));
+        let task = tokio::spawn(flush(Arc::clone(&shared), pool, timeout, metrics, recording));
         Self { shared, task: Mutex::new(Some(task)) }
     }
 
@@ -75,7 +80,13 @@ impl Shared {
     }
 }
 
-async fn flush(shared: Arc<Shared>, pool: Pool, timeout: Duration, metrics: Metrics, stream: i64) {
+async fn flush(
+    shared: Arc<Shared>,
+    pool: Pool,
+    timeout: Duration,
+    metrics: Metrics,
+    recording: Recording,
+) {
     loop {
         // Those that are ready to run may have events, too.
         tokio::task::yield_now().await;
@@ -92,11 +103,12 @@ async fn flush(shared: Arc<Shared>, pool: Pool, timeout: Duration, metrics: Metr
             continue;
         }
         let watch = Stopwatch::start();
-        let outcome = send(&pool, timeout, &metrics, stream, &leaves).await;
+        let outcome = send(&pool, timeout, &metrics, recording.stream, &leaves).await;
         metrics.append.observe(watch.elapsed().as_secs_f64());
-        if outcome.is_ok() {
+        let outcome = outcome.map(|first| {
             metrics.count(&leaves);
-        }
+            recording.recent.keep(first, leaves);
+        });
         batch.settle(outcome);
         batch.wake();
     }
@@ -108,7 +120,7 @@ async fn send(
     metrics: &Metrics,
     stream: i64,
     leaves: &[Leaf],
-) -> Result<()> {
+) -> Result<i64> {
     let mut session = Session::get(pool, timeout, metrics).await?;
     match session.record(leaves, stream).await {
         // The statement may have committed before the connection went.

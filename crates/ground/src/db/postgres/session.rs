@@ -104,17 +104,17 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the transaction, with its events as the last thing in it.
+    /// Ends the transaction, with its events as the last thing in it; gives the first one's number.
     pub(super) async fn commit(
         &mut self,
         changes: &[Change],
         leaves: &[Leaf],
         stream: i64,
-    ) -> Result<()> {
+    ) -> Result<i64> {
         let begin = !std::mem::replace(&mut self.begun, true);
         if begin && leaves.is_empty() && changes.is_empty() {
             self.open = false;
-            return Ok(());
+            return Ok(0);
         }
         let watch = Stopwatch::start();
         let ended = self.ask(async |client| Ok(end(client, begin, changes, leaves, stream).await));
@@ -171,8 +171,8 @@ impl Session {
         .map(drop)
     }
 
-    /// Records events in a transaction of their own.
-    pub(super) async fn record(&mut self, leaves: &[Leaf], stream: i64) -> Result<()> {
+    /// Records events in a transaction of their own; gives the first one's number.
+    pub(super) async fn record(&mut self, leaves: &[Leaf], stream: i64) -> Result<i64> {
         Ok(self.ask(async |client| record(client, leaves, stream).await).await??)
     }
 
@@ -204,12 +204,14 @@ const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '10s'; \
 /// Counter and events in one statement: numbers are gapless in commit order, because the counter's
 /// row stays locked until the commit. Without that row there is no position, which is an error.
 const RECORD: &str = "WITH counter AS (
-             UPDATE event_streams SET n = n + $1 WHERE stream = $2 RETURNING n)
-         INSERT INTO audit_events (position, time, tenant, agent_id, action, outcome, body)
-         SELECT (SELECT n FROM counter) + $3 + e.i,
-                e.time, e.tenant, e.agent, e.action, e.outcome, e.body
-           FROM unnest($4, $5, $6, $7, $8, $9)
-                WITH ORDINALITY AS e (time, tenant, agent, action, outcome, body, i)";
+             UPDATE event_streams SET n = n + $1 WHERE stream = $2 RETURNING n),
+         recorded AS (
+             INSERT INTO audit_events (position, time, tenant, agent_id, action, outcome, body)
+             SELECT (SELECT n FROM counter) + $3 + e.i,
+                    e.time, e.tenant, e.agent, e.action, e.outcome, e.body
+               FROM unnest($4, $5, $6, $7, $8, $9)
+                    WITH ORDINALITY AS e (time, tenant, agent, action, outcome, body, i))
+         SELECT n - $1 + 1 FROM counter";
 
 /// Clock and changes in one statement; the clock's row stays locked until the commit.
 const ANNOUNCE: &str = "WITH clock AS (UPDATE change_clock SET n = n + $1 RETURNING n)
@@ -219,7 +221,7 @@ const ANNOUNCE: &str = "WITH clock AS (UPDATE change_clock SET n = n + $1 RETURN
 
 /// What the database said to the events at the end of a transaction, and to its commit.
 struct Ended {
-    recorded: Result<(), tokio_postgres::Error>,
+    recorded: Result<i64, tokio_postgres::Error>,
     committed: Option<Result<(), tokio_postgres::Error>>,
 }
 
@@ -234,16 +236,16 @@ async fn end(
 ) -> Ended {
     let begun = async { if begin { client.batch_execute(BEGIN).await } else { Ok(()) } };
     let told = try_join(announce(client, changes), record(client, leaves, stream));
-    let recorded = try_join(begun, told).map_ok(drop);
+    let recorded = try_join(begun, told).map_ok(|((), ((), first))| first);
     let mut recorded = pin!(maybe_done(recorded));
     poll_fn(|cx| Poll::Ready(recorded.as_mut().poll(cx).is_ready())).await;
     // What could not even be sent must not be committed.
     if let Some(Err(_)) = recorded.as_mut().output_mut() {
-        let recorded = recorded.as_mut().take_output().unwrap_or(Ok(()));
+        let recorded = recorded.as_mut().take_output().unwrap_or(Ok(0));
         return Ended { recorded, committed: None };
     }
     let ((), committed) = join(recorded.as_mut(), client.batch_execute("COMMIT")).await;
-    let recorded = recorded.as_mut().take_output().unwrap_or(Ok(()));
+    let recorded = recorded.as_mut().take_output().unwrap_or(Ok(0));
     Ended { recorded, committed: Some(committed) }
 }
 
@@ -263,9 +265,9 @@ async fn record(
     client: &Object,
     leaves: &[Leaf],
     stream: i64,
-) -> Result<(), tokio_postgres::Error> {
+) -> Result<i64, tokio_postgres::Error> {
     if leaves.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let count = i64::try_from(leaves.len()).unwrap_or(i64::MAX);
     let first = stream * STREAM_LENGTH - count;
@@ -287,7 +289,8 @@ async fn record(
         (&outcomes, Type::TEXT_ARRAY),
         (&bodies, Type::TEXT_ARRAY),
     ];
-    client.execute_typed(RECORD, &params).await.map(drop)
+    let rows = client.query_typed(RECORD, &params).await?;
+    rows.first().map_or(Ok(0), |row| row.try_get(0))
 }
 
 /// Takes a stream that no living node has, or makes one. Two nodes on one stream would be slower,

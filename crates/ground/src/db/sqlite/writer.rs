@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::batch::{Batch, Gathering, Settled, answer_late};
+use super::super::recent::Recent;
 use super::super::tx::{self, Engine, Hook};
 use super::super::{Change, Error, Leaf, Metrics, Result, STREAM_LENGTH, Tx};
 use super::checkpoint::Checkpoints;
@@ -43,7 +44,12 @@ struct Queue {
 }
 
 impl Writer {
-    pub(super) fn start(path: &Path, timeout: Duration, metrics: Metrics) -> Result<Self> {
+    pub(super) fn start(
+        path: &Path,
+        timeout: Duration,
+        metrics: Metrics,
+        recent: Arc<Recent>,
+    ) -> Result<Self> {
         let connection = super::connect(path)?;
         let checkpoints = Checkpoints::start(path)?;
         let shared = Arc::new(Shared { queue: Mutex::default(), arrived: Condvar::new() });
@@ -65,6 +71,7 @@ impl Writer {
             settled,
             checkpoints,
             metrics,
+            recent,
         };
         std::thread::Builder::new()
             .name("sqlite-writer".into())
@@ -181,6 +188,7 @@ struct Thread {
     settled: mpsc::UnboundedSender<Arc<Batch>>,
     checkpoints: Checkpoints,
     metrics: Metrics,
+    recent: Arc<Recent>,
 }
 
 impl Thread {
@@ -195,10 +203,12 @@ impl Thread {
             let outcome = self.commit(&mut jobs, &leaves, &mut changes);
             let seconds = if jobs.is_empty() { &self.metrics.append } else { &self.metrics.commit };
             seconds.observe(watch.elapsed().as_secs_f64());
-            if outcome.is_ok() {
+            let outcome = outcome.map(|first| {
                 self.metrics.count(changes.leaves.iter().chain(&leaves));
+                changes.leaves.extend(leaves);
+                self.recent.keep(first, std::mem::take(&mut changes.leaves));
                 tx::run(changes.hooks);
-            }
+            });
             // Before the events: whom they wake would take this thread's core.
             for job in jobs {
                 job.answer(outcome.clone());
@@ -221,14 +231,14 @@ impl Thread {
         jobs: &mut [Box<dyn Job>],
         leaves: &[Leaf],
         changes: &mut Changes,
-    ) -> Result<()> {
+    ) -> Result<i64> {
         let Some(connection) = self.connection.take() else { return Err(Error::Closed) };
         let mut tx = Tx::new(Engine::Sqlite(connection));
         let outcome = fill(&mut tx, jobs, leaves, changes);
         let Engine::Sqlite(connection) = tx.engine else { return Err(Error::Closed) };
-        let outcome = outcome.and_then(|()| {
+        let outcome = outcome.and_then(|first| {
             connection.prepare_cached("COMMIT")?.execute([])?;
-            Ok(())
+            Ok(first)
         });
         if outcome.is_err() && !connection.is_autocommit() {
             // A rollback can only fail when there is nothing to roll back.
@@ -245,7 +255,7 @@ fn fill(
     jobs: &mut [Box<dyn Job>],
     leaves: &[Leaf],
     changes: &mut Changes,
-) -> Result<()> {
+) -> Result<i64> {
     begin(sqlite(tx)?)?;
     for job in jobs {
         sqlite(tx)?.prepare_cached("SAVEPOINT job")?.execute([])?;
@@ -291,11 +301,12 @@ fn announce(connection: &Connection, changes: &[Change]) -> Result<()> {
     Ok(())
 }
 
-/// Appends events to the stream: the counter first, so that numbers follow without a gap.
-fn record(connection: &Connection, changes: &[Leaf], leaves: &[Leaf]) -> Result<()> {
+/// Appends events to the stream: the counter first, so that numbers follow without a gap. Gives the first
+/// one's.
+fn record(connection: &Connection, changes: &[Leaf], leaves: &[Leaf]) -> Result<i64> {
     let count = i64::try_from(changes.len() + leaves.len()).unwrap_or(i64::MAX);
     if count == 0 {
-        return Ok(());
+        return Ok(0);
     }
     // Not RETURNING, for which SQLite makes a table of its own each time.
     connection
@@ -322,5 +333,5 @@ fn record(connection: &Connection, changes: &[Leaf], leaves: &[Leaf]) -> Result<
             &leaf.body,
         ))?;
     }
-    Ok(())
+    Ok(last - count + 1)
 }
