@@ -6,7 +6,8 @@ use crate::client::{Connection, GLOBAL};
 use crate::output::Output;
 use crate::settings::{ConfigArgs, MigrateArgs, QuickstartArgs, ServeArgs};
 use crate::{
-    agents, audit, completions, credentials, keys, operators, profiles, rbac, tenants, token,
+    agents, audit, check, completions, credentials, explain, keys, operators, profiles, rbac,
+    registry, tenants, token,
 };
 
 /// Identity, decisions and countersignatures for AI agents and services, with a record that can be
@@ -99,6 +100,11 @@ pub(crate) enum Remote {
     /// See and change what roles may do, and what they decided
     #[command(subcommand)]
     Rbac(rbac::Command),
+    /// Load and look at the registry: who and what there is, and how they belong together
+    #[command(subcommand)]
+    Registry(registry::Command),
+    Check(check::Check),
+    Explain(explain::Explain),
     /// Ask as whom the server takes you
     #[command(after_help = "\
 Example:

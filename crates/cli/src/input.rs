@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::IgnoredAny;
 
 use crate::output;
 
@@ -18,6 +19,20 @@ pub(crate) fn secret_file(path: &Path) -> anyhow::Result<SecretString> {
     let text = fs::read_to_string(path)
         .with_context(|| format!("cannot read the secret in `{}`", path.display()))?;
     secret(&text).with_context(|| format!("`{}` is empty", path.display()))
+}
+
+/// The JSON of a file, or of standard input for `-`. Sent as it stands: read and written again, a number
+/// could become another one.
+pub(crate) fn document(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    if file == Path::new("-") {
+        io::stdin().read_to_end(&mut text).context("cannot read standard input")?;
+    } else {
+        text = fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    }
+    let named = || format!("`{}` is no JSON", file.display());
+    serde_json::from_slice::<IgnoredAny>(&text).with_context(named)?;
+    Ok(text)
 }
 
 /// The argument itself, or standard input for `-`.

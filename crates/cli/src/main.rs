@@ -4,11 +4,13 @@
 
 mod agents;
 mod audit;
+mod check;
 mod cli;
 mod client;
 mod completions;
 mod credentials;
 mod effective;
+mod explain;
 mod health;
 mod input;
 mod keys;
@@ -19,6 +21,7 @@ mod output;
 mod profiles;
 mod rbac;
 mod refusal;
+mod registry;
 mod report;
 mod settings;
 mod since;
@@ -104,6 +107,10 @@ async fn ask(
         Remote::Operators(command) => operators::run(command, &connection.client()?, output).await,
         Remote::Tenants(command) => tenants::run(command, &connection.client()?, output).await,
         Remote::Rbac(command) => rbac::run(command, &connection.client()?, output).await,
+        // What is offline asks no server.
+        Remote::Registry(command) => registry::run(command, connection, output).await,
+        Remote::Check(check) => check::run(&check, connection, output).await,
+        Remote::Explain(explain) => explain::run(&explain, &connection.client()?, output).await,
         Remote::Whoami => whoami::run(&connection.client()?, output).await,
         Remote::Health => health::run(&connection.anonymous()?, output).await,
     }

@@ -98,6 +98,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The role matrix, if it is not the one that is built in or uploaded.
     pub matrix_file: Option<PathBuf>,
+    /// The registry, if it is not uploaded.
+    pub registry_file: Option<PathBuf>,
     /// Where seals are kept, too.
     pub seal_sink: Option<SealSink>,
     /// How long the record keeps events.
@@ -165,6 +167,7 @@ impl Config {
             networks,
         );
         let matrix_file = values.optional("RBAC_POLICY_FILE", FILE, file);
+        let registry_file = values.optional("REGISTRY_FILE", FILE, file);
         let seal_sink = values.optional(
             "AUDIT_SEAL_SINK",
             "`file:PATH`, or an https address (http to this machine alone)",
@@ -229,6 +232,7 @@ impl Config {
                 bootstrap_token,
                 trusted_proxies,
                 matrix_file,
+                registry_file,
                 seal_sink,
                 retention_days: retention_days.and_then(|days| i64::try_from(days).ok()),
                 vault,

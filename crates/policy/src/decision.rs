@@ -178,6 +178,14 @@ impl Decision {
         Self::new(question, Verdict::new(reason), matrix.policy())
     }
 
+    /// The id and the digest of a canonical decision, as anyone can recompute them: an object of `effect`,
+    /// `policy_package`, `policy_version`, `question`, `reason` and `registry_digest`.
+    #[must_use]
+    pub fn id_of(canonical: &Value) -> (DecisionId, Digest) {
+        let digest = Digest::of(&crate::canonical(canonical));
+        (digest.id(), digest)
+    }
+
     /// Which way.
     #[must_use]
     pub fn effect(&self) -> Effect {

@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock, no database. The same question under the same policies gives the same
 //! [`Decision`] with the same id wherever it is asked.
 
+mod answer;
 mod canonical;
 mod decision;
 mod explain;
@@ -15,6 +16,7 @@ mod question;
 mod registry;
 pub mod ssh;
 
+pub use answer::Answer;
 pub use canonical::canonical;
 pub use decision::{Decision, DecisionId, Digest, Effect, Obligation, Policy, Reason, Verdict};
 pub use explain::{Trail, Tried, Untold};
@@ -23,5 +25,5 @@ pub use json::strict;
 pub use matrix::{InvalidMatrix, Matrix};
 pub use permission::{InvalidPermission, Permission, Permissions};
 pub use policies::{Holder, Policies};
-pub use question::{Action, Form, Object, Question, Resource, Subject, nothing};
+pub use question::{Action, Form, Object, Parts, Question, Resource, Subject, nothing};
 pub use registry::{Counts, InvalidRegistry, Registry};

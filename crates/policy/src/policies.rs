@@ -116,8 +116,7 @@ impl Policies {
                 self.matrix.decide(roles.iter().map(|role| &**role), resource, action)
             }
             Holder::Stranger | Holder::Stopped => {
-                let subject = question.subject;
-                match self.registry().and_then(|known| known.subject(subject.kind, subject.id)) {
+                match self.registry().and_then(|registry| registry.asker(question)) {
                     Some(subject) => self.matrix.decide(subject.roles(), resource, action),
                     None => Err(Reason::NoCredentials),
                 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::canonical::{write_object, write_text};
 
-pub use read::Form;
+pub use read::{Form, Parts};
 
 /// Members of a JSON object.
 pub type Object = Map<String, Value>;

@@ -184,9 +184,16 @@ impl Registry {
         &self.manifests[resource.manifest as usize].actions
     }
 
+    /// The question's subject, unless the question is of another tenant: tenants don't meet.
+    pub(crate) fn asker(&self, question: &Question<'_>) -> Option<&Subject> {
+        let ours = question.asked_in().is_none_or(|tenant| *tenant == *self.tenant);
+        let subject = question.subject;
+        if ours { self.subject(subject.kind, subject.id) } else { None }
+    }
+
     /// Why a relationship grants what is asked, and which one: its JSON pointer.
     pub(crate) fn relationship(&self, question: &Question<'_>) -> Option<(Reason, String)> {
-        let subject = self.subject(question.subject.kind, question.subject.id)?;
+        let subject = self.asker(question)?;
         let (things, manifest) = self.asked_about(question)?;
         let allows = |relation: &&Relation| {
             let named = manifest.and_then(|manifest| manifest.relations.get(&*relation.name));

@@ -20,9 +20,9 @@ use crate::features::activity::Activity;
 use crate::features::agents;
 use crate::features::audit::sink::Sink;
 use crate::features::credentials::vault::Vault;
+use crate::features::documents;
 use crate::features::keys::RingChange;
 use crate::features::quotas::Quotas;
-use crate::features::rbac::Rbac;
 use crate::law::Law;
 use crate::law::directory::AgentFacts;
 use crate::metrics::Metrics;
@@ -52,7 +52,9 @@ pub struct Parts {
     /// How many tokens limited clients were issued this month.
     pub quotas: Quotas,
     /// Where the role matrix comes from.
-    pub rbac: Rbac,
+    pub rbac: documents::Origin,
+    /// Where the registry comes from.
+    pub registry: documents::Origin,
     /// What it was configured with.
     pub config: Config,
     /// Time.

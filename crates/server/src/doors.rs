@@ -1,5 +1,8 @@
 //! Doors: where requests come in. A feature's `http.rs` counts as one, too.
 
+pub mod authzen;
+pub mod check;
+pub mod decisions;
 pub mod docs;
 pub mod edge;
 pub mod extract;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::features::audit::retention;
-use crate::features::{keys, oauth, quotas, rbac};
+use crate::features::{keys, oauth, quotas, rbac, registry};
 use crate::law::permit::{Job, Permit};
 
 /// Starts all of them; they end with `stop`.
@@ -21,9 +21,12 @@ pub fn start(app: &App, stop: &CancellationToken) {
         }
         app.activity.flush(&app.db, app.keys.take_uses()).await
     });
-    every(app, stop, Duration::from_secs(1), "matrix-file", |app| async move {
+    every(app, stop, Duration::from_secs(1), "files", |app| async move {
         if app.rbac.file_changed() {
             read_matrix_again(&app).await;
+        }
+        if app.registry.file_changed() {
+            read_registry_again(&app).await;
         }
         Ok(())
     });
@@ -138,6 +141,15 @@ pub async fn read_matrix_again(app: &App) {
         Err(problem) => {
             tracing::error!(?problem, "the role matrix stays as it was");
         }
+    }
+}
+
+/// Reads the registry again, as its file is now; one that can't be used leaves the old one in force.
+pub async fn read_registry_again(app: &App) {
+    match registry::http::again(app, Permit::system(Job::RegistryFile)).await {
+        Ok(Some(loaded)) => tracing::info!(digest = loaded.digest, "another registry is in force"),
+        Ok(None) => {}
+        Err(problem) => tracing::error!(?problem, "the registry stays as it was"),
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod action;
 pub mod caller;
 pub mod change;
+pub mod check;
 pub mod directory;
 pub mod following;
 pub mod permit;
@@ -25,7 +26,7 @@ use countersign_ground::problem::Problem;
 use countersign_ground::record::{Event, Record};
 use countersign_ground::secret::SecretDigest;
 use countersign_ground::shared::Shared;
-use countersign_policy::Matrix;
+use countersign_policy::{Matrix, Policies, Registry};
 
 use crate::metrics::Metrics;
 
@@ -37,8 +38,8 @@ use token::Tokens;
 pub struct Law {
     /// Who exists.
     pub directory: Arc<Directory>,
-    matrix: ArcSwap<Matrix>,
-    /// Raised whenever the matrix changes: what was decided under another one is not remembered.
+    policies: ArcSwap<Policies>,
+    /// Raised whenever one of them changes: what was decided under another one is not remembered.
     policy: AtomicU64,
     /// Of agents whose plan limits them.
     requests: Windows<AgentId>,
@@ -74,8 +75,8 @@ pub struct Parts {
     pub entropy: Entropy,
     /// Whose tokens these are.
     pub issuer: Arc<str>,
-    /// What roles may do.
-    pub matrix: Arc<Matrix>,
+    /// What decides.
+    pub policies: Policies,
     /// How far memory follows what other nodes change.
     pub following: Following,
     /// Where nodes count together.
@@ -97,12 +98,12 @@ impl Law {
     #[must_use]
     pub fn new(parts: Parts, machine_token: Option<&str>) -> Self {
         let Parts { directory, keys, record, metrics, clock, entropy, issuer, .. } = parts;
-        let Parts { matrix, following, shared, .. } = parts;
+        let Parts { policies, following, shared, .. } = parts;
         let machine = machine_token.map(|token| keys.digest().digest(token));
         let tokens = Tokens::new(Arc::clone(&keys), Arc::clone(&directory), Arc::clone(&issuer));
         Self {
             directory,
-            matrix: ArcSwap::new(matrix),
+            policies: ArcSwap::from_pointee(policies),
             policy: AtomicU64::new(0),
             requests: Windows::new(Duration::from_secs(60)),
             shared,
@@ -120,13 +121,34 @@ impl Law {
 
     /// What roles may do.
     #[must_use]
-    pub fn matrix(&self) -> Guard<Arc<Matrix>> {
-        self.matrix.load()
+    pub fn matrix(&self) -> Arc<Matrix> {
+        Arc::clone(&self.policies.load().matrix)
+    }
+
+    /// All that decides together.
+    #[must_use]
+    pub fn policies(&self) -> Guard<Arc<Policies>> {
+        self.policies.load()
     }
 
     /// Puts another matrix in force, for every decision from now on; gives the former.
     pub fn set_matrix(&self, matrix: Arc<Matrix>) -> Arc<Matrix> {
-        let former = self.matrix.swap(matrix);
+        Arc::clone(&self.change(|policies| policies.matrix = Arc::clone(&matrix)).matrix)
+    }
+
+    /// Puts another registry in force, for every decision from now on.
+    pub fn set_registry(&self, registry: Arc<Registry>) {
+        let former = self.change(|policies| policies.registry = Some(Arc::clone(&registry)));
+        // To let go of a large one takes a while.
+        std::thread::spawn(move || drop(former));
+    }
+
+    fn change(&self, change: impl Fn(&mut Policies)) -> Arc<Policies> {
+        let former = self.policies.rcu(|now| {
+            let mut next = Policies::clone(now);
+            change(&mut next);
+            next
+        });
         self.policy.fetch_add(1, Ordering::Release);
         former
     }

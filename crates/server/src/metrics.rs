@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use countersign_ground::{db, shared};
-use countersign_policy::{Decision, Effect, Matrix, Permissions};
+use countersign_policy::{Decision, Effect, Matrix, Permissions, Reason};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -101,6 +101,9 @@ struct MatrixVersion {
     version: String,
     hash: String,
 }
+
+/// In place of a word that anybody can make up.
+const OTHER: &str = "other";
 
 /// 100 µs to 2.5 s; the contract's buckets from 5 ms on.
 const SECONDS: [f64; 20] = [
@@ -222,18 +225,27 @@ impl Metrics {
         action: &'static str,
         decision: &Decision,
     ) -> Counter {
-        let word = if decision.effect() == Effect::Allow { "allowed" } else { "denied" };
         // Reasons are made of roles and permissions of the matrix, and a few fixed words.
-        let reason = decision.reason().to_string();
+        let reason = match decision.reason() {
+            Reason::Relationship(_) => "relationship".to_owned(),
+            Reason::Stated(_) => OTHER.to_owned(),
+            reason => reason.to_string(),
+        };
+        let word = if decision.effect() == Effect::Allow { "allowed" } else { "denied" };
         let label = Decided { resource, action, decision: word, reason };
         self.decisions.get_or_create_owned(&label)
+    }
+
+    /// Counts the answer to a question, whose words anybody can make up.
+    pub fn answered(&self, decision: &Decision) {
+        self.decided(OTHER, OTHER, decision).inc();
     }
 
     /// Counts a token, once for each scope that the matrix knows; all others are `other`.
     pub fn token_issued(&self, scopes: &Permissions, matrix: &Matrix) {
         for scope in scopes.iter() {
             let known = matrix.knows(scope.as_str());
-            let scope: Arc<str> = if known { scope.shared() } else { "other".into() };
+            let scope: Arc<str> = if known { scope.shared() } else { OTHER.into() };
             self.tokens_issued.get_or_create(&Scope { scope }).inc();
         }
     }

@@ -20,4 +20,5 @@ migrations![
     "0004_seals",
     "0005_nodes",
     "0006_vault",
+    "0007_documents",
 ];

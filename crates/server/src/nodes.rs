@@ -8,7 +8,7 @@ use countersign_ground::db;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::features::{agents, credentials, oauth, operators, rbac, tenants};
+use crate::features::{agents, credentials, oauth, operators, rbac, registry, tenants};
 use crate::law::change::Changed;
 use crate::start;
 
@@ -123,6 +123,7 @@ async fn remember(app: &App, changed: &Changed) -> db::Result<()> {
         Changed::Revocation(id) => oauth::store::load_one(db, directory, *id).await,
         Changed::Keys => app.keys.reload(db).await.map_err(db::Error::from),
         Changed::Matrix => rbac::http::remember(app).await,
+        Changed::Registry => registry::http::remember(app).await,
     }
 }
 
@@ -133,5 +134,6 @@ async fn remember_all(app: &App) -> db::Result<()> {
     app.law.directory.replace(&fresh);
     app.quotas.clear();
     app.keys.reload(&app.db).await.map_err(db::Error::from)?;
-    rbac::http::remember(app).await
+    rbac::http::remember(app).await?;
+    registry::http::remember(app).await
 }

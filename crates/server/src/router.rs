@@ -9,9 +9,11 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::doors::edge::Edge;
 use crate::doors::routes::Routes;
-use crate::doors::{docs, health, metrics, openapi, settings, whoami};
+use crate::doors::{authzen, check, decisions, docs, health, metrics, openapi, settings, whoami};
 use crate::features::oauth::{INTROSPECT, REVOKE, TOKEN, discovery, introspect, revoke, token};
-use crate::features::{agents, audit, credentials, keys, operators, quarantine, rbac, tenants};
+use crate::features::{
+    agents, audit, credentials, keys, operators, quarantine, rbac, registry, tenants,
+};
 
 /// The routes that `/openapi.json` describes.
 pub(crate) fn documented() -> OpenApiRouter<App> {
@@ -41,6 +43,17 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(rbac::http::reload))
         .routes(routes!(rbac::http::audit::search))
         .routes(routes!(rbac::http::audit::cleanup))
+        .routes(routes!(registry::http::show, registry::http::upload))
+        .routes(routes!(check::check))
+        .routes(routes!(check::batch))
+        .routes(routes!(decisions::list))
+        .routes(routes!(authzen::evaluation))
+        .routes(routes!(authzen::evaluations))
+        .routes(routes!(authzen::subjects))
+        .routes(routes!(authzen::resources))
+        .routes(routes!(authzen::actions))
+        .routes(routes!(authzen::configuration))
+        .routes(routes!(decisions::show))
         .routes(routes!(whoami::show))
         .routes(routes!(settings::show))
         .routes(routes!(audit::http::search))

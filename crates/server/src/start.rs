@@ -1,7 +1,7 @@
 //! From a configuration to a running server, and back.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,7 +14,7 @@ use countersign_ground::keyring::{KeyRing, MasterKey, Masters, RingError, State}
 use countersign_ground::record::{Event, Record};
 use countersign_ground::secret::Secret;
 use countersign_ground::shared::Shared;
-use countersign_policy::Matrix;
+use countersign_policy::{Matrix, Policies, Registry};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -27,10 +27,11 @@ use crate::features::activity::Activity;
 use crate::features::audit::http::stream;
 use crate::features::audit::sink::Sink;
 use crate::features::credentials::vault::{self, Vault};
+use crate::features::documents::{DocumentError, Kind, Origin, Source};
 use crate::features::keys::{self, RingChange};
 use crate::features::operators::bootstrap::{self, BootstrapError, BootstrapToken};
 use crate::features::quotas::Quotas;
-use crate::features::rbac::{MatrixError, Rbac, Source, leaves_somebody};
+use crate::features::rbac::{MatrixError, leaves_somebody};
 use crate::features::{agents, credentials, oauth, operators, tenants};
 use crate::law::directory::Directory;
 use crate::law::following::Following;
@@ -91,6 +92,9 @@ pub enum StartError {
     /// The role matrix can't be used.
     #[error("RBAC_POLICY_FILE: {0}")]
     Matrix(MatrixError),
+    /// The registry can't be used.
+    #[error("REGISTRY_FILE: {0}")]
+    Registry(DocumentError),
 }
 
 /// Brings the database up to date.
@@ -104,15 +108,24 @@ pub async fn migrate(config: &Config, environs: &Environs) -> Result<Applied, St
 /// What is wrong with the files that a configuration names, without starting.
 #[must_use]
 pub fn check(config: &Config) -> Vec<Fault> {
-    let matrix = config.matrix_file.as_ref().map(|path| {
-        let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
-        read.and_then(|text| Matrix::parse(&text).map_err(|error| error.to_string()))
-    });
-    let matrix = matrix.and_then(Result::err).map(|what| Fault::new("RBAC_POLICY_FILE", what));
+    let matrix = fault::<Matrix>(config.matrix_file.as_deref());
+    let registry = fault::<Registry>(config.registry_file.as_deref());
     let tls = config.tls.clone().and_then(|files| Tls::open(files).err());
     let vault = config.vault.as_ref().and_then(vault::fault);
     let vault = vault.map(|what| Fault::new("VAULT_ADDR", what));
-    matrix.into_iter().chain(vault).chain(tls.map(|error| error.fault())).collect()
+    matrix.into_iter().chain(registry).chain(vault).chain(tls.map(|error| error.fault())).collect()
+}
+
+/// What is wrong with a file of this kind.
+fn fault<K: Kind>(path: Option<&Path>) -> Option<Fault> {
+    let told = |fault: String| Fault::new(K::VARIABLE, fault);
+    match std::fs::read_to_string(path?) {
+        Ok(text) => {
+            let faults = K::parse(&text).err()?;
+            Some(told(DocumentError::Invalid(K::NAME, faults).to_string()))
+        }
+        Err(error) => Some(told(error.to_string())),
+    }
 }
 
 /// A running server.
@@ -142,8 +155,13 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let db = Db::open(&options(&config), metrics.db.clone()).await?;
         let now = clock.now();
+        let unusable = |error: DocumentError| StartError::Matrix(error.into());
         let (rbac, matrix) =
-            Rbac::start(config.matrix_file.clone(), &db, now).await.map_err(StartError::Matrix)?;
+            Origin::start(config.matrix_file.clone(), &db, now).await.map_err(unusable)?;
+        let matrix = matrix.unwrap_or_else(|| Arc::new(Matrix::built_in()));
+        let (registry, snapshot) = Origin::start(config.registry_file.clone(), &db, now)
+            .await
+            .map_err(StartError::Registry)?;
         let keys = open_ring(&mut config, &db, &environs).await?;
         let bootstrap = bootstrap::start(&db, &config, keys.digest(), now, &entropy).await?;
         if rbac.file.is_some() {
@@ -198,7 +216,7 @@ impl Server {
             clock: clock.clone(),
             entropy: entropy.clone(),
             issuer: issuer.into(),
-            matrix: Arc::clone(&matrix),
+            policies: Policies { matrix: Arc::clone(&matrix), registry: snapshot },
             following: Following::new(db.engine_name() == "sqlite", config.database_grace),
             shared: shared.clone(),
         };
@@ -216,6 +234,7 @@ impl Server {
             tls: tls.clone(),
             quotas: Quotas::default(),
             rbac,
+            registry,
             config,
             clock,
             entropy,
@@ -245,6 +264,9 @@ impl Server {
     pub async fn reread(&self) {
         if self.app.rbac.file.is_some() {
             jobs::read_matrix_again(&self.app).await;
+        }
+        if self.app.registry.file.is_some() {
+            jobs::read_registry_again(&self.app).await;
         }
         jobs::refresh_certificates(&self.app);
     }

@@ -73,6 +73,12 @@ impl Client {
         self.exchange_within(UPLOAD, request).await?.value()
     }
 
+    /// The same, posted.
+    pub(crate) async fn post_document(&self, url: Url, json: Vec<u8>) -> anyhow::Result<Value> {
+        let request = self.http.post(url).header(CONTENT_TYPE, "application/json").body(json);
+        self.exchange_within(UPLOAD, request).await?.value()
+    }
+
     pub(crate) async fn delete(&self, url: Url) -> anyhow::Result<Value> {
         self.exchange(self.http.delete(url)).await?.value()
     }

@@ -3,15 +3,14 @@
 mod log;
 mod matrix;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::Subcommand;
-use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::client::{Client, ask_for};
+use crate::input;
 use crate::output::{Output, plain, record};
 
 #[derive(Subcommand)]
@@ -75,7 +74,7 @@ pub(crate) async fn run(command: Command, client: &Client, output: Output) -> an
             Ok(output.print(&matrix, matrix::for_people)?)
         }
         Command::Upload { file } => {
-            let document = document(&file)?;
+            let document = input::document(&file)?;
             let url = client.api(&["rbac", "matrix"]);
             loaded(&client.put_document(url, document).await?, output)
         }
@@ -91,14 +90,6 @@ pub(crate) async fn run(command: Command, client: &Client, output: Output) -> an
             Ok(output.print(&answer, |answer| record(answer, &first))?)
         }
     }
-}
-
-/// Sent as it stands: read and written again, a number could become another one.
-fn document(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let shown = file.display();
-    let text = fs::read(file).with_context(|| format!("cannot read `{shown}`"))?;
-    serde_json::from_slice::<IgnoredAny>(&text).with_context(|| format!("`{shown}` is no JSON"))?;
-    Ok(text)
 }
 
 /// A matrix that can't be used leaves the old one in force, which is a failure also as a 200.

@@ -82,6 +82,8 @@ pub enum Meta {
     Int(i64),
     /// Strings, in their order.
     List(Vec<String>),
+    /// A JSON value, in its RFC 8785 form.
+    Json(String),
 }
 
 impl From<String> for Meta {

@@ -55,6 +55,7 @@ impl Object {
                     let _ = write!(self.0, "{int}");
                 }
                 Meta::List(list) => self.list(list),
+                Meta::Json(json) => self.0.push_str(json),
             }
         }
         self.0.push('}');

@@ -28,52 +28,129 @@ struct Part<'q> {
     pointer: &'static str,
 }
 
+/// What was said of a question: all of it, or what is the same for many.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Parts<'q> {
+    /// Who.
+    pub subject: Option<Subject<'q>>,
+    /// Does what.
+    pub action: Option<Action<'q>>,
+    /// To what.
+    pub resource: Option<Resource<'q>>,
+    /// Under which circumstances.
+    pub context: Option<&'q Object>,
+    /// In which tenant.
+    pub tenant: Option<&'q str>,
+}
+
 impl<'q> Question<'q> {
     /// Reads a question; `value` was read by [`crate::strict`].
     ///
     /// # Errors
     /// Names the first member that is missing, or not what it must be.
     pub fn read(value: &'q Value, form: Form) -> Result<Self> {
+        Parts::read(value, form, &[])?.question()
+    }
+}
+
+impl<'q> Parts<'q> {
+    /// Reads what there is of a question; `more` are other members that `value` may have.
+    ///
+    /// # Errors
+    /// Names the first member that is not what it must be.
+    pub fn read(value: &'q Value, form: Form, more: &[&str]) -> Result<Self> {
         let Value::Object(object) = value else { return Err(wrong("", "", "must be an object")) };
         let whole = Part { object, pointer: "" };
-        let (subject, resource) =
-            (whole.part("subject", "/subject")?, whole.part("resource", "/resource")?);
-        let action = match form {
-            Form::Check => Action { name: whole.text("action")?, properties: nothing() },
-            Form::AuthZen | Form::Canonical => {
+        if form != Form::AuthZen {
+            whole.only(&["subject", "action", "resource", "context", "tenant"], more)?;
+        }
+        let part = |name, pointer| match object.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => whole.part(name, pointer).map(Some),
+        };
+        let action = match (form, object.get("action")) {
+            (_, None | Some(Value::Null)) => None,
+            (Form::Check, _) => Some(Action { name: whole.text("action")?, properties: nothing() }),
+            _ => {
                 let action = whole.part("action", "/action")?;
-                Action {
-                    name: action.text("name")?,
-                    properties: action.properties("properties", "/action/properties")?,
-                }
+                let properties = action.properties("properties", "/action/properties")?;
+                Some(Action { name: action.text("name")?, properties })
             }
         };
-        if form != Form::AuthZen {
-            whole.only(&["subject", "action", "resource", "context", "tenant"])?;
-            subject.only(&["id", "type", "tenant", "properties"])?;
-            resource.only(&["id", "type", "system", "properties"])?;
-        }
+        let context = object.get("context").is_some_and(|context| !context.is_null());
         Ok(Self {
-            subject: Subject {
-                kind: subject.text("type")?,
-                id: subject.text("id")?,
-                tenant: subject.option("tenant")?,
-                properties: subject.properties("properties", "/subject/properties")?,
-            },
+            subject: part("subject", "/subject")?.map(|part| part.subject(form)).transpose()?,
             action,
-            resource: Resource {
-                kind: resource.text("type")?,
-                id: resource.text("id")?,
-                system: resource.option("system")?,
-                properties: resource.properties("properties", "/resource/properties")?,
-            },
-            context: whole.properties("context", "/context")?,
+            resource: part("resource", "/resource")?.map(|part| part.resource(form)).transpose()?,
+            context: if context { Some(whole.properties("context", "/context")?) } else { None },
             tenant: whole.option("tenant")?,
+        })
+    }
+
+    /// These, and what they don't say as `others` say it.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        Self {
+            subject: self.subject.or(others.subject),
+            action: self.action.or(others.action),
+            resource: self.resource.or(others.resource),
+            context: self.context.or(others.context),
+            tenant: self.tenant.or(others.tenant),
+        }
+    }
+
+    /// The question, when nothing is missing.
+    ///
+    /// # Errors
+    /// Names what is.
+    pub fn question(self) -> Result<Question<'q>> {
+        let missing = |name| wrong("", name, "is missing");
+        Ok(Question {
+            subject: self.subject.ok_or_else(|| missing("subject"))?,
+            action: self.action.ok_or_else(|| missing("action"))?,
+            resource: self.resource.ok_or_else(|| missing("resource"))?,
+            context: self.context.unwrap_or_else(|| nothing()),
+            tenant: self.tenant,
         })
     }
 }
 
+impl<'q> Resource<'q> {
+    /// Reads a resource that stands by itself.
+    ///
+    /// # Errors
+    /// Names the first member that is not what it must be.
+    pub fn read(value: &'q Value, form: Form) -> Result<Self> {
+        let Value::Object(object) = value else { return Err(wrong("", "", "must be an object")) };
+        Part { object, pointer: "" }.resource(form)
+    }
+}
+
 impl<'q> Part<'q> {
+    fn subject(self, form: Form) -> Result<Subject<'q>> {
+        if form != Form::AuthZen {
+            self.only(&["id", "type", "tenant", "properties"], &[])?;
+        }
+        Ok(Subject {
+            kind: self.text("type")?,
+            id: self.text("id")?,
+            tenant: self.option("tenant")?,
+            properties: self.properties("properties", "/subject/properties")?,
+        })
+    }
+
+    fn resource(self, form: Form) -> Result<Resource<'q>> {
+        if form != Form::AuthZen {
+            self.only(&["id", "type", "system", "properties"], &[])?;
+        }
+        Ok(Resource {
+            kind: self.text("type")?,
+            id: self.text("id")?,
+            system: self.option("system")?,
+            properties: self.properties("properties", "/resource/properties")?,
+        })
+    }
+
     fn wrong(self, name: &str, why: &'static str) -> Fault {
         wrong(self.pointer, name, why)
     }
@@ -113,8 +190,9 @@ impl<'q> Part<'q> {
         }
     }
 
-    fn only(self, known: &[&str]) -> Result<()> {
-        match self.object.keys().find(|name| !known.contains(&name.as_str())) {
+    fn only(self, known: &[&str], more: &[&str]) -> Result<()> {
+        let is_known = |name: &&String| known.iter().chain(more).any(|known| *known == **name);
+        match self.object.keys().find(|name| !is_known(name)) {
             Some(name) => Err(self.wrong(name, "is not known")),
             None => Ok(()),
         }

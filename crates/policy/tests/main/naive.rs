@@ -213,6 +213,10 @@ fn naive(
 
 fn subject<'r>(question: &Value, registry: Option<&'r Value>) -> Option<&'r Value> {
     let asked = &question["subject"];
+    let tenant = [&question["tenant"], &asked["tenant"]].into_iter().find(|one| !one.is_null());
+    if tenant.is_some() && tenant != registry.map(|registry| &registry["tenant"]) {
+        return None;
+    }
     let all = registry.map(|registry| list(registry, "subjects")).unwrap_or_default();
     all.into_iter().find(|one| one["id"] == asked["id"] && one["type"] == asked["type"])
 }

@@ -255,12 +255,9 @@ impl FromRequest<App> for Json {
         let body = read(request.into_body()).await?;
         match kind.as_deref() {
             None if body.is_empty() => return Ok(Self(empty())),
-            Some("application/json") if body.is_empty() => return Ok(Self(empty())),
-            Some("application/json") => {}
-            _ => {
-                let detail = "the body must be `Content-Type: application/json`";
-                return Err(Problem::new(Code::UnsupportedMediaType, detail));
-            }
+            Some(JSON) if body.is_empty() => return Ok(Self(empty())),
+            Some(JSON) => {}
+            _ => return Err(not_json()),
         }
         Fields::from_json(&body).map(Self).map_err(|error| {
             Problem::new(Code::Validation, format!("the body is not a JSON object: {error}"))
@@ -279,6 +276,32 @@ pub fn content_type(headers: &HeaderMap) -> Option<&str> {
     Some(value.split(';').next().unwrap_or_default().trim())
 }
 
+/// The text of a JSON body.
+pub struct JsonText(pub String);
+
+impl FromRequest<App> for JsonText {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
+        if !content_type(request.headers()).is_some_and(|kind| kind.eq_ignore_ascii_case(JSON)) {
+            return Err(not_json());
+        }
+        utf8(read(request.into_body()).await?).map(Self)
+    }
+}
+
+const JSON: &str = "application/json";
+
+fn not_json() -> Problem {
+    let detail = "the body must be `Content-Type: application/json`";
+    Problem::new(Code::UnsupportedMediaType, detail)
+}
+
+fn utf8(body: Bytes) -> Result<String, Problem> {
+    let not_utf8 = |_| Problem::new(Code::Validation, "the body is not UTF-8");
+    String::from_utf8(body.into()).map_err(not_utf8)
+}
+
 /// A JSON body that may be large: read only once it is known that the caller may send it.
 pub struct LargeText(Body);
 
@@ -287,13 +310,8 @@ impl FromRequest<App> for LargeText {
 
     async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
         match content_type(request.headers()) {
-            Some(kind) if kind.eq_ignore_ascii_case("application/json") => {
-                Ok(Self(request.into_body()))
-            }
-            _ => {
-                let detail = "the body must be `Content-Type: application/json`";
-                Err(Problem::new(Code::UnsupportedMediaType, detail))
-            }
+            Some(kind) if kind.eq_ignore_ascii_case(JSON) => Ok(Self(request.into_body())),
+            _ => Err(not_json()),
         }
     }
 }
@@ -304,9 +322,7 @@ impl LargeText {
     /// # Errors
     /// 413 when it is too large, 400 when it does not arrive or is not UTF-8.
     pub async fn read(self) -> Result<String, Problem> {
-        let body = read_up_to(self.0, LARGE_BODY, LARGE_BODY_TIME).await?;
-        let not_utf8 = |_| Problem::new(Code::Validation, "the body is not UTF-8");
-        String::from_utf8(body.into()).map_err(not_utf8)
+        utf8(read_up_to(self.0, LARGE_BODY, LARGE_BODY_TIME).await?)
     }
 }
 

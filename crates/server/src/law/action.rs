@@ -76,6 +76,16 @@ actions! {
     ReloadMatrix "rbac" "reload" Installation;
     /// Upload a role matrix: whoever can, can give any role any permission, in every tenant.
     UploadMatrix "rbac" "reload" Everything;
+    /// Ask for a decision about oneself.
+    AskDecision "decisions" "ask" Tenant;
+    /// Ask for a decision about anybody.
+    AskAboutOthers "decisions" "ask_any" Tenant;
+    /// See what was decided, and why.
+    ReadDecisions "decisions" "read" Tenant;
+    /// See the registry that is in force.
+    ReadRegistry "registry" "read" Tenant;
+    /// Load another registry: whoever can, can say who may do what.
+    LoadRegistry "registry" "write" Installation;
     /// See what the server was configured with.
     ReadConfig "config" "read" Everything;
     /// Read the record.

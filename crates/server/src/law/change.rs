@@ -20,6 +20,8 @@ pub enum Changed {
     Keys,
     /// The role matrix.
     Matrix,
+    /// The registry.
+    Registry,
 }
 
 impl Changed {
@@ -32,6 +34,7 @@ impl Changed {
             Self::Revocation(id) => ("revocation", id.to_string()),
             Self::Keys => ("keys", String::new()),
             Self::Matrix => ("matrix", String::new()),
+            Self::Registry => ("registry", String::new()),
         };
         tx.announce(Change { kind, subject });
     }
@@ -48,6 +51,7 @@ impl Changed {
             "revocation" => Self::Revocation(subject.parse().ok()?),
             "keys" => Self::Keys,
             "matrix" => Self::Matrix,
+            "registry" => Self::Registry,
             _ => return None,
         })
     }

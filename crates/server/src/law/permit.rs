@@ -17,6 +17,7 @@ use prometheus_client::metrics::counter::Counter;
 use super::Law;
 use super::action::{Action, Reach};
 use super::caller::{Caller, Who, challenge};
+use super::check::tell;
 
 /// Leave to do `A`, in one tenant, by one actor, because of one decision. Only the law makes it;
 /// it is not `Clone`, so it ends with what it was made for.
@@ -92,6 +93,8 @@ pub enum Job {
     Bootstrap,
     /// The matrix's file has changed.
     MatrixFile,
+    /// The registry's file has changed.
+    RegistryFile,
     /// Events are older than the record keeps them.
     Retention,
     /// What was begun in Vault is brought to its end.
@@ -105,6 +108,7 @@ impl Job {
             Self::KeyRotation => "key-rotation",
             Self::Bootstrap => "bootstrap",
             Self::MatrixFile => "matrix-file",
+            Self::RegistryFile => "registry-file",
             Self::Retention => "retention",
             Self::Vault => "vault",
         }
@@ -264,14 +268,12 @@ impl Law {
         }
         let mut event = self.event("decision.made");
         event.outcome = Outcome::Denied;
-        event.tenant = tenant;
-        event.actor = actor;
+        event.tenant = Arc::clone(&tenant);
+        event.actor = actor.clone();
         event.agent = caller.agent();
         event.origin = caller.origin.clone();
         event.decision = Some(Arc::clone(&id));
-        event.resource = Some(format!("{}/{resource_id}", A::RESOURCE));
-        event.meta("action", A::ACTION);
-        event.meta("reason", decision.reason().to_string());
+        tell(&mut event, &question, &decision);
         match caller.who {
             Who::Anonymous => self.record.append_stranger("no-credentials", event).await?,
             _ => self.record.append(event).await?,

@@ -16,6 +16,7 @@ mod credentials;
 mod credentials_authority;
 mod credentials_certificates;
 mod credentials_rotation;
+mod decisions;
 mod discovery;
 mod health;
 mod http_bodies;

@@ -61,6 +61,9 @@ impl Schema {
             ["ALTER", "TABLE", table, "ADD", "COLUMN", column, ..] => {
                 self.tables.get_mut(table).unwrap().insert(column.to_owned());
             }
+            ["DROP", "TABLE", name] => {
+                self.tables.remove(name).unwrap();
+            }
             // How a column is stored is each engine's own affair.
             ["ALTER", "TABLE", _, "ALTER", "COLUMN", _, "SET", "STORAGE", ..] => {}
             ["CREATE", "INDEX", name, ..] | ["CREATE", "UNIQUE", "INDEX", name, ..] => {

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::{As, Engine, START, TestApp, new_agent};
 
 /// Two nodes on one database, under one issuer. `None` where there can be only one.
-async fn two(settings: &[(&str, &str)]) -> Option<(TestApp, TestApp)> {
+pub async fn two(settings: &[(&str, &str)]) -> Option<(TestApp, TestApp)> {
     if Engine::current() == Engine::Sqlite {
         println!("skipped: SQLite has one process, and so one node");
         return None;
@@ -26,7 +26,7 @@ async fn two(settings: &[(&str, &str)]) -> Option<(TestApp, TestApp)> {
 /// What one node did, the other does not answer otherwise for longer than that.
 const WITHIN: Duration = Duration::from_secs(1);
 
-async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
+pub async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
     let watch = Stopwatch::start();
     while !holds().await {
         assert!(watch.elapsed() < WITHIN, "{what}");

@@ -59,6 +59,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ("BOOTSTRAP_ADMIN_TOKEN", &["hunter2", "op_live_hunter2", "sk_live_0123"]),
     ("TRUSTED_PROXIES", &["everybody", "10.0.0.0/33", "10.0.0.1;10.0.0.2"]),
     ("RBAC_POLICY_FILE", &["no/such/file.json"]),
+    ("REGISTRY_FILE", &["no/such/file.json"]),
     ("AUDIT_SEAL_SINK", &["seals.jsonl", "file:", "http://seals.example", "ftp://127.0.0.1"]),
     ("AUDIT_RETENTION_DAYS", &["0", "90d", "36501"]),
     (

@@ -16,6 +16,7 @@ use http::{HeaderName, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::super::rbac;
 use super::store::present::{self, Administration};
 use super::wire::{NewOperator, OperatorPatch};
 use super::{Operator, OperatorError, Patch, approval_level, store};
@@ -231,7 +232,7 @@ async fn no_more_than_own<A: Action>(
 /// Stands in line with all that changes who may administer, and looks at how things are.
 async fn administration(tx: &mut Tx, app: &App, now: Time) -> db::Result<Administration> {
     present::hold_administration(tx).await?;
-    let matrix = app.rbac.in_force(tx, || Arc::clone(&app.law.matrix())).await?;
+    let matrix = rbac::in_force(&app.rbac, tx, || app.law.matrix()).await?;
     Ok(Administration { before: present::present(tx, now).await?, matrix })
 }
 

@@ -15,7 +15,8 @@ use http::{HeaderName, HeaderValue, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{MatrixError, Source, leaves_somebody, parsed, store, stored};
+use super::super::documents::{DocumentError, Kind as _, Source, load, parsed, store};
+use super::leaves_somebody;
 use crate::app::App;
 use crate::doors::extract::{Json, LargeText};
 use crate::doors::openapi::ProblemBody;
@@ -50,7 +51,7 @@ pub struct Info {
 pub async fn info(State(app): State<App>, caller: Caller) -> Answer<Body<Info>> {
     app.law.permit::<ReadMatrix>(&caller, "*").await?;
     let matrix = app.law.matrix();
-    let (source, loaded_at) = app.rbac.origin();
+    let (source, loaded_at) = app.rbac.told();
     Ok(Body(Info {
         version: matrix.version().to_owned(),
         hash: matrix.hash().to_owned(),
@@ -103,9 +104,7 @@ pub async fn upload(
     body: LargeText,
 ) -> Answer<Body<Reloaded>> {
     let permit = app.law.permit::<UploadMatrix>(&caller, "*").await?;
-    if let Some(file) = &app.rbac.file {
-        return Err(MatrixError::FileGoverns(file.clone()).into());
-    }
+    app.rbac.may_be_uploaded::<Matrix>()?;
     let text = body.read().await?;
     let read = match parsed(text).await {
         Ok(matrix) => put(&app, permit, matrix, Source::Uploaded).await,
@@ -136,15 +135,16 @@ pub async fn reload(
 /// # Errors
 /// When it can't be read, is none, or would lock everybody out: the old one stays in force.
 pub async fn again(app: &App, permit: Permit<ReloadMatrix>) -> Answer<Reloaded> {
-    let read = match stored(app.rbac.file.as_deref(), &app.db).await {
-        Ok((matrix, source, _)) => put(app, permit, matrix, source).await,
+    let read = match load(app.rbac.file.as_deref(), &app.db).await {
+        Ok(Some(loaded)) => put(app, permit, loaded.document, loaded.source).await,
+        Ok(None) => put(app, permit, Arc::new(Matrix::built_in()), Source::BuiltIn).await,
         Err(error) => Err(error.into()),
     };
     app.metrics.matrix_loaded(read.is_ok());
     read
 }
 
-/// After doubts about a commit: takes over what was uploaded meanwhile, without a word.
+/// Takes over what was uploaded meanwhile, without a word.
 ///
 /// # Errors
 /// When the database fails.
@@ -152,13 +152,14 @@ pub async fn remember(app: &App) -> db::Result<()> {
     if app.rbac.file.is_some() {
         return Ok(());
     }
-    match stored(None, &app.db).await {
-        Ok((matrix, source, version)) => {
-            let now = app.clock.now();
-            app.rbac.replace(source, version, now, || drop(app.law.set_matrix(matrix)));
+    match load::<Matrix>(None, &app.db).await {
+        Ok(Some(loaded)) => {
+            let set = || drop(app.law.set_matrix(loaded.document));
+            app.rbac.replace(loaded.source, loaded.version, app.clock.now(), set);
             Ok(())
         }
-        Err(MatrixError::Database(error)) => Err(error),
+        Ok(None) => Ok(()),
+        Err(DocumentError::Database(error)) => Err(error),
         Err(other) => Err(db::Error::Query(other.to_string())),
     }
 }
@@ -182,7 +183,10 @@ async fn put<A: Send + Sync + 'static>(
             Box::pin(async move {
                 leaves_somebody(tx, matrix, source, now).await?;
                 let version = match source {
-                    Source::Uploaded => store::upload(tx, permit.actor(), matrix, now).await?,
+                    Source::Uploaded => {
+                        let (kind, actor) = (Matrix::NAME, permit.actor());
+                        store::upload(tx, kind, actor, matrix.text(), matrix.hash(), now).await?
+                    }
                     Source::BuiltIn | Source::File => 0,
                 };
                 tx.record(permit.sign(event.clone()).leaf());

@@ -1,0 +1,106 @@
+//! `countersign check`: may this subject do this to that. Asks a server, or decides by itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use countersign_ground::clock::Clock;
+use countersign_policy::{
+    Answer, Form, Holder, InvalidMatrix, InvalidRegistry, Matrix, Policies, Question, Registry,
+    strict,
+};
+use serde_json::Value;
+
+use crate::client::Connection;
+use crate::input;
+use crate::output::{Output, record};
+
+/// Ask for a decision: may this subject do this to that, and why
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  countersign check --request question.json
+  echo '{\"subject\": {\"type\": \"operator\", \"id\": \"bootstrap\"}, \"action\": \"read\",
+         \"resource\": {\"type\": \"agents\", \"id\": \"*\"}}' | countersign check --request -
+  countersign check --request question.json --offline --registry registry.json --exit-code
+
+Offline the answer and its id are those of a server with the same registry and matrix; what only a server
+knows, its agents and operators, counts for nothing.")]
+pub(crate) struct Check {
+    /// The question, as POST /v1/check takes it; `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    request: PathBuf,
+
+    /// Decide in this process
+    #[arg(long)]
+    offline: bool,
+
+    /// With --offline: the registry's snapshot
+    #[arg(long, value_name = "FILE", requires = "offline")]
+    registry: Option<PathBuf>,
+
+    /// With --offline: the role matrix; built in when absent
+    #[arg(long, value_name = "FILE", requires = "offline")]
+    matrix: Option<PathBuf>,
+
+    /// Exit with 1 on anything but allow
+    #[arg(long)]
+    exit_code: bool,
+}
+
+pub(crate) async fn run(
+    check: &Check,
+    connection: &Connection,
+    output: Output,
+) -> anyhow::Result<()> {
+    let request = input::document(&check.request)?;
+    let answer = if check.offline {
+        offline(check, &request)?
+    } else {
+        let client = connection.client()?;
+        client.post_document(client.root(&["v1", "check"]), request).await?
+    };
+    let first =
+        ["effect", "reason", "id", "subject.type", "subject.id", "resource.type", "resource.id"];
+    output.print(&answer, |answer| record(answer, &first))?;
+    let effect = answer["effect"].as_str().unwrap_or_default();
+    ensure!(!check.exit_code || effect == "allow", "the answer is `{effect}`");
+    Ok(())
+}
+
+fn offline(check: &Check, request: &[u8]) -> anyhow::Result<Value> {
+    let text = std::str::from_utf8(request).context("the question is not UTF-8")?;
+    let value = strict(text).context("the question can't be read")?;
+    let question = Question::read(&value, Form::Check).map_err(anyhow::Error::msg)?;
+    let policies = policies(check.registry.as_deref(), check.matrix.as_deref())?;
+    let decision = policies.decide(&question, Holder::Stranger);
+    let now = Clock::System.now().to_string();
+    Ok(serde_json::to_value(Answer::new(&question, &decision, &now, None))?)
+}
+
+fn policies(registry: Option<&Path>, matrix: Option<&Path>) -> anyhow::Result<Policies> {
+    let registry = registry.map(|path| {
+        read(path, |text| Registry::parse(text).map_err(|InvalidRegistry(faults)| faults))
+    });
+    let matrix = matrix
+        .map(|path| read(path, |text| Matrix::parse(text).map_err(|InvalidMatrix(faults)| faults)));
+    Ok(Policies {
+        matrix: Arc::new(matrix.transpose()?.unwrap_or_else(Matrix::built_in)),
+        registry: registry.transpose()?.map(Arc::new),
+    })
+}
+
+/// A document that decisions are made by.
+pub(crate) fn read<T>(
+    path: &Path,
+    parse: impl FnOnce(&str) -> Result<T, Vec<countersign_policy::Fault>>,
+) -> anyhow::Result<T> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read `{shown}`"))?;
+    parse(&text).map_err(|faults| {
+        let faults: String = faults.iter().map(|fault| format!("\n  {fault}")).collect();
+        anyhow::anyhow!("`{shown}` can't be used:{faults}")
+    })
+}

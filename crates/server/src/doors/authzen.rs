@@ -1,0 +1,245 @@
+//! AuthZEN Authorization API 1.0: the same decisions in the words of a standard.
+//!
+//! What is malformed is 400; a denial is 200 (section 10.1.4 and 5.5). Unknown members are ignored.
+
+mod search;
+
+use axum::Json as Body;
+use axum::extract::{FromRequest, Request, State};
+use axum::response::{IntoResponse, Response};
+use countersign_ground::problem::{Code, Problem};
+use countersign_policy::{Answer as Told, Effect, Fault, Form, Parts, Question, strict};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+pub use search::{__path_actions, __path_resources, __path_subjects, actions, resources, subjects};
+
+use super::check::{self, decided, invalid};
+use super::extract::{content_type, read};
+use super::openapi::ProblemBody;
+use crate::app::App;
+use crate::law::caller::Caller;
+use crate::law::check::Answered;
+
+/// The most items of one request.
+const MOST: usize = 1_000;
+
+/// The JSON of a request; whatever is wrong with it is 400.
+pub struct Asked(Value);
+
+impl FromRequest<App> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
+        let wrong = |what: String| Problem::new(Code::Validation, what);
+        let kind = content_type(request.headers()).map(str::to_ascii_lowercase);
+        if kind.as_deref() != Some("application/json") {
+            return Err(wrong("the body must be `Content-Type: application/json`".into()));
+        }
+        let body = read(request.into_body()).await?;
+        let text = std::str::from_utf8(&body).map_err(|_| wrong("the body is not UTF-8".into()))?;
+        let value =
+            strict(text).map_err(|error| wrong(format!("the body is not JSON: {error}")))?;
+        if value.is_object() {
+            Ok(Self(value))
+        } else {
+            Err(wrong("the body must be an object".into()))
+        }
+    }
+}
+
+/// An answer, as the standard has it; `context` says what it is in our words.
+#[derive(Debug, Serialize)]
+struct Evaluated<'a> {
+    decision: bool,
+    context: Context<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Context<'a> {
+    Decision(Box<Told<'a>>),
+    Error { error: ItemError },
+}
+
+/// What is wrong with one item of several.
+#[derive(Debug, Serialize)]
+struct ItemError {
+    status: u16,
+    message: String,
+}
+
+impl<'a> Evaluated<'a> {
+    fn new(question: &Question<'a>, answered: &'a Answered, at: &'a str) -> Self {
+        let told = Told::new(question, &answered.decision, at, None);
+        Self {
+            decision: answered.decision.effect() == Effect::Allow,
+            context: Context::Decision(Box::new(told)),
+        }
+    }
+
+    fn broken(fault: &Fault) -> Self {
+        let error = ItemError { status: 400, message: fault.to_string() };
+        Self { decision: false, context: Context::Error { error } }
+    }
+}
+
+/// Access Evaluation API: may this subject do this to that?
+#[utoipa::path(post, path = "/access/v1/evaluation", tag = "authzen",
+    request_body(content = Object, description = "`subject{type,id,properties?}`, `action{name,properties?}`, \
+        `resource{type,id,properties?}`, `context?`"),
+    responses((status = 200, body = Object, description = "`{decision, context}`"),
+        (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+        (status = 403, body = ProblemBody)))]
+pub async fn evaluation(
+    State(app): State<App>,
+    caller: Caller,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    app.law.may_ask(&caller).await?;
+    evaluate_one(&app, &caller, &asked.0).await
+}
+
+async fn evaluate_one(app: &App, caller: &Caller, asked: &Value) -> Result<Response, Problem> {
+    let question = Question::read(asked, Form::AuthZen).map_err(invalid)?;
+    app.law.may_ask_this(caller, &question).await?;
+    let told = decided(app, caller, &[question]).await?;
+    let (answered, at) = told.first().ok_or_else(|| Problem::internal("no answer"))?;
+    Ok(check::json(&Evaluated::new(&question, answered, at)))
+}
+
+/// When to stop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Semantic {
+    ExecuteAll,
+    DenyOnFirstDeny,
+    PermitOnFirstPermit,
+}
+
+impl Semantic {
+    fn read(asked: &Value) -> Result<Self, Problem> {
+        match &asked["options"]["evaluations_semantic"] {
+            Value::Null => Ok(Self::ExecuteAll),
+            Value::String(word) if word == "execute_all" => Ok(Self::ExecuteAll),
+            Value::String(word) if word == "deny_on_first_deny" => Ok(Self::DenyOnFirstDeny),
+            Value::String(word) if word == "permit_on_first_permit" => {
+                Ok(Self::PermitOnFirstPermit)
+            }
+            _ => Err(invalid(Fault {
+                at: "/options/evaluations_semantic".into(),
+                what: "must be `execute_all`, `deny_on_first_deny` or `permit_on_first_permit`"
+                    .into(),
+            })),
+        }
+    }
+
+    fn ends_with(self, permitted: bool) -> bool {
+        match self {
+            Self::ExecuteAll => false,
+            Self::DenyOnFirstDeny => !permitted,
+            Self::PermitOnFirstPermit => permitted,
+        }
+    }
+}
+
+/// Access Evaluations API: several questions at once. What stands beside `evaluations` holds for each that does not
+/// say it itself; an item that is broken is false.
+#[utoipa::path(post, path = "/access/v1/evaluations", tag = "authzen",
+    request_body(content = Object, description = "`evaluations[]`, `options{evaluations_semantic}`, and defaults for \
+        `subject`, `action`, `resource` and `context`"),
+    responses((status = 200, body = Object, description = "`{evaluations[{decision, context}]}`"),
+        (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+        (status = 403, body = ProblemBody)))]
+pub async fn evaluations(
+    State(app): State<App>,
+    caller: Caller,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    app.law.may_ask(&caller).await?;
+    let items = match &asked.0["evaluations"] {
+        Value::Array(items) if items.len() <= MOST => items,
+        Value::Null => return evaluate_one(&app, &caller, &asked.0).await,
+        _ => {
+            let what = format!("must be a list of at most {MOST}");
+            return Err(invalid(Fault { at: "/evaluations".into(), what }));
+        }
+    };
+    // Section 7.1: without items it is one evaluation.
+    if items.is_empty() {
+        return evaluate_one(&app, &caller, &asked.0).await;
+    }
+    let semantic = Semantic::read(&asked.0)?;
+    let defaults = Parts::read(&asked.0, Form::AuthZen, &[]).map_err(invalid)?;
+    let read = |item| Parts::read(item, Form::AuthZen, &[])?.or(defaults).question();
+    let questions: Vec<Result<Question<'_>, Fault>> = items.iter().map(read).collect();
+    let whole: Vec<Question<'_>> = questions.iter().flatten().copied().collect();
+    for question in &whole {
+        app.law.may_ask_this(&caller, question).await?;
+    }
+    // All are decided under the same policies; those behind the one that ended it were not asked.
+    let asked = match semantic {
+        Semantic::ExecuteAll => whole,
+        _ => asked_until(&app, &caller, &questions, semantic).await?,
+    };
+    let told = if asked.is_empty() { Vec::new() } else { decided(&app, &caller, &asked).await? };
+    let mut told = told.iter();
+    let mut evaluations = Vec::with_capacity(questions.len());
+    for question in &questions {
+        let evaluated = match question {
+            Ok(question) => match told.next() {
+                Some((answered, at)) => Evaluated::new(question, answered, at),
+                None => break,
+            },
+            Err(fault) => Evaluated::broken(fault),
+        };
+        let ends = semantic.ends_with(evaluated.decision);
+        evaluations.push(evaluated);
+        if ends {
+            break;
+        }
+    }
+    Ok(check::json(&json!({ "evaluations": evaluations })))
+}
+
+/// The questions up to the one that ends it.
+async fn asked_until<'q>(
+    app: &App,
+    caller: &Caller,
+    questions: &[Result<Question<'q>, Fault>],
+    semantic: Semantic,
+) -> Result<Vec<Question<'q>>, Problem> {
+    let policies = app.law.policies_for(caller);
+    let mut asked = Vec::new();
+    for question in questions {
+        let Ok(question) = question else {
+            if semantic.ends_with(false) {
+                break;
+            }
+            continue;
+        };
+        asked.push(*question);
+        let known = app.law.known(&question.subject, &caller.tenant);
+        let permitted = policies.decide(question, known.holder()).effect() == Effect::Allow;
+        if semantic.ends_with(permitted) {
+            break;
+        }
+    }
+    Ok(asked)
+}
+
+/// Where the endpoints are (section 9).
+#[utoipa::path(get, path = "/.well-known/authzen-configuration", tag = "authzen",
+    responses((status = 200, body = Object)))]
+pub async fn configuration(State(app): State<App>) -> Response {
+    let issuer = app.law.issuer.trim_end_matches('/');
+    let at = |path: &str| format!("{issuer}/access/v1/{path}");
+    Body(json!({
+        "policy_decision_point": issuer,
+        "access_evaluation_endpoint": at("evaluation"),
+        "access_evaluations_endpoint": at("evaluations"),
+        "search_subject_endpoint": at("search/subject"),
+        "search_resource_endpoint": at("search/resource"),
+        "search_action_endpoint": at("search/action"),
+    }))
+    .into_response()
+}

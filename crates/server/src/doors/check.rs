@@ -1,0 +1,150 @@
+//! `/v1/check` and `/v1/batch-check`: a decision for whoever enforces it.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use countersign_ground::problem::{Code, Problem};
+use countersign_policy::{Answer, Fault, Form, Parts, Question, Resource, strict};
+use futures_util::future::try_join_all;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::extract::JsonText;
+use super::openapi::ProblemBody;
+use crate::app::App;
+use crate::law::caller::Caller;
+use crate::law::check::Answered;
+
+/// The most resources of one request.
+const MOST: usize = 1_000;
+/// A question stands in the record as it was asked: so long it may be, and all of a request together.
+const LARGEST: usize = 64 << 10;
+const LARGEST_TOGETHER: usize = 4 << 20;
+
+/// May this subject do this to that? Every answer, a denial too, is 200 and stands in the record before it is given.
+#[utoipa::path(post, path = "/v1/check", tag = "decisions",
+    request_body(content = Object, description = "`subject{id,type,tenant?,properties?}`, `tenant?`, `action`, \
+        `resource{id,type,system?,properties?}`, `context?`"),
+    responses((status = 200, body = Object, description = "the decision"),
+        (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+        (status = 403, body = ProblemBody), (status = 503, body = ProblemBody)))]
+pub async fn check(
+    State(app): State<App>,
+    caller: Caller,
+    body: JsonText,
+) -> Result<Response, Problem> {
+    app.law.may_ask(&caller).await?;
+    let value = read(&body.0)?;
+    let question = Question::read(&value, Form::Check).map_err(invalid)?;
+    app.law.may_ask_this(&caller, &question).await?;
+    let mut told = decided(&app, &caller, &[question]).await?;
+    let (answered, at) = told.pop().ok_or_else(|| Problem::internal("no answer"))?;
+    let request = caller.origin.request_id.as_deref();
+    Ok(json(&Answer::new(&question, &answered.decision, &at, request)))
+}
+
+/// One subject, action and context, and many resources. The answers come in the resources' order.
+#[utoipa::path(post, path = "/v1/batch-check", tag = "decisions",
+    request_body(content = Object, description = "as for `/v1/check`, with `resources[]` in place of `resource`"),
+    responses((status = 200, body = Object, description = "`{decisions[], request_id}`"),
+        (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+        (status = 403, body = ProblemBody), (status = 503, body = ProblemBody)))]
+pub async fn batch(
+    State(app): State<App>,
+    caller: Caller,
+    body: JsonText,
+) -> Result<Response, Problem> {
+    app.law.may_ask(&caller).await?;
+    let value = read(&body.0)?;
+    let frame = Parts::read(&value, Form::Check, &["resources"]).map_err(invalid)?;
+    let resources = match value.get("resources") {
+        Some(Value::Array(resources)) if (1..=MOST).contains(&resources.len()) => resources,
+        _ => return Err(wrong("/resources", format!("must be a list of 1 to {MOST} resources"))),
+    };
+    if frame.resource.is_some() {
+        return Err(wrong("/resource", "is not known beside `resources`"));
+    }
+    let questions = resources.iter().enumerate().map(|(i, resource)| {
+        let placed = |fault: Fault| Fault { at: format!("/resources/{i}{}", fault.at), ..fault };
+        let resource = Resource::read(resource, Form::Check).map_err(placed)?;
+        Parts { resource: Some(resource), ..frame }.question()
+    });
+    let questions = questions.collect::<Result<Vec<_>, _>>().map_err(invalid)?;
+    app.law.may_ask_this(&caller, &questions[0]).await?;
+    let told = decided(&app, &caller, &questions).await?;
+    let request = caller.origin.request_id.as_deref();
+    let answers = questions.iter().zip(&told);
+    let answers = answers
+        .map(|(question, (answered, at))| Answer::new(question, &answered.decision, at, None));
+    Ok(json(&Answers { decisions: answers.collect(), request_id: request }))
+}
+
+#[derive(Serialize)]
+struct Answers<'a> {
+    decisions: Vec<Answer<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+/// Decides, all under the same policies, and gives the answers once they are in the record.
+pub(super) async fn decided(
+    app: &App,
+    caller: &Caller,
+    questions: &[Question<'_>],
+) -> Result<Vec<(Answered, String)>, Problem> {
+    let first = &questions[0].subject;
+    if first.kind == "agent"
+        && let Ok(id) = first.id.parse()
+    {
+        // Another node may have registered it.
+        app.agent(id).await?;
+    }
+    let told: Vec<(Answered, String)> = {
+        let policies = app.law.policies_for(caller);
+        let answer = |question| {
+            let answered = app.law.answer(&policies, caller, question);
+            let at = answered.event.time.to_string();
+            (answered, at)
+        };
+        questions.iter().map(answer).collect()
+    };
+    let size: usize = told.iter().map(|(answered, _)| answered.size).sum();
+    told.iter().try_for_each(|(answered, _)| fits(answered.size))?;
+    if size > LARGEST_TOGETHER {
+        let what = format!("all questions of a request may be {LARGEST_TOGETHER} bytes long");
+        return Err(Problem::new(Code::PayloadTooLarge, what));
+    }
+    try_join_all(told.iter().map(|(answered, _)| app.record.append(answered.event.clone())))
+        .await?;
+    Ok(told)
+}
+
+/// Refuses what is too long for the record.
+pub(super) fn fits(size: usize) -> Result<(), Problem> {
+    if size <= LARGEST {
+        return Ok(());
+    }
+    let what = format!("a question may be {LARGEST} bytes long in the record; this is {size}");
+    Err(Problem::new(Code::PayloadTooLarge, what))
+}
+
+fn read(text: &str) -> Result<Value, Problem> {
+    strict(text).map_err(|error| {
+        Problem::new(Code::Validation, format!("the body is not a question: {error}"))
+    })
+}
+
+pub(super) fn invalid(fault: Fault) -> Problem {
+    Problem::fields([(fault.at, fault.what)])
+}
+
+fn wrong(at: &str, what: impl Into<String>) -> Problem {
+    invalid(Fault { at: at.to_owned(), what: what.into() })
+}
+
+pub(super) fn json(body: &impl Serialize) -> Response {
+    // Strings, numbers and lists always serialise.
+    let text = serde_json::to_string(body).unwrap_or_default();
+    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
+}

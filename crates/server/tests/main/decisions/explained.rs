@@ -1,0 +1,123 @@
+//! Why a decision is what it is, and which decisions there were.
+
+use serde_json::{Value, json};
+
+use super::{CHECK, REGISTRY, asked, start, vector};
+use crate::support::{As, TestApp};
+
+const DECISIONS: &str = "/api/v1/decisions";
+
+async fn explained(app: &TestApp, id: &Value) -> Value {
+    app.operator().get(&format!("{DECISIONS}/{}", id.as_str().unwrap())).await.expect(200)
+}
+
+#[tokio::test]
+async fn a_decision_is_explained_by_its_question_its_rules_and_its_events() {
+    let app = start().await;
+    let fixtures = vector("ssh-sign-fixtures.json");
+    let case = fixtures["cases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|case| case["reason"] == "ttl_out_of_bounds");
+    let request = &case.unwrap()["request"];
+    let id = asked(&app, request).await["id"].clone();
+    asked(&app, request).await;
+    let told = explained(&app, &id).await;
+    assert_eq!((&told["id"], &told["effect"]), (&id, &json!("deny")));
+    assert_eq!(told["question"]["subject"]["id"], request["subject"]["id"]);
+    assert_eq!(told["events"].as_array().unwrap().len(), 2);
+    assert_eq!(told["now"]["same"], true);
+    let tried = told["now"]["tried"].as_array().unwrap();
+    assert_eq!(tried.len(), 10, "the tenth of twelve does not hold: {tried:?}");
+    assert!(tried[..9].iter().all(|one| one["held"] == true));
+    assert_eq!(
+        tried[9],
+        json!({"rule": "ops-warden.ssh-certificate.sign/ttl_out_of_bounds", "held": false})
+    );
+    let digits = json!(id.as_str().unwrap().strip_prefix("decision:").unwrap());
+    assert_eq!(explained(&app, &digits).await, told);
+
+    let mut other = vector("registry-snapshot.json");
+    other["tenants"] = json!([]);
+    app.operator().post(REGISTRY, other).await.expect(200);
+    let later = explained(&app, &id).await;
+    assert_eq!((&later["effect"], &later["now"]["same"]), (&json!("deny"), &json!(false)));
+    assert_ne!(later["now"]["id"], id);
+}
+
+#[tokio::test]
+async fn a_refusal_of_ours_is_explained_too() {
+    let app = TestApp::start().await;
+    let agent = app.agent("one", &["agents:read"]).await;
+    let token = app.token(&agent).await;
+    let refused = app.client(As::Bearer(&token)).get("/api/v1/audit").await;
+    let id = refused.problem(403, "INSUFFICIENT_SCOPE")["decision_id"].clone();
+    let told = explained(&app, &id).await;
+    assert_eq!(
+        told["question"]["subject"],
+        json!({"id": agent.id, "properties": {}, "tenant": "default", "type": "agent"})
+    );
+    assert_eq!(
+        (&told["question"]["action"]["name"], &told["now"]["same"]),
+        (&json!("read"), &json!(true))
+    );
+}
+
+#[tokio::test]
+async fn what_nobody_decided_or_another_tenant_did_is_not_there() {
+    let app = start().await;
+    let id =
+        asked(&app, &vector("ssh-sign-fixtures.json")["cases"][0]["request"]).await["id"].clone();
+    let path = format!("{DECISIONS}/{}", id.as_str().unwrap());
+    let theirs = app.tenant("acme", "unlimited").await;
+    app.client(As::Bearer(&theirs)).get(&path).await.problem(404, "NOT_FOUND");
+    for unknown in ["decision:0000000000000000", "x", "decision:", "%22", "decision:%00"] {
+        let answer = app.operator().get(&format!("{DECISIONS}/{unknown}")).await;
+        assert!([400, 404].contains(&answer.status.as_u16()), "{unknown}: {}", answer.text);
+    }
+    app.nobody().get(&path).await.expect(401);
+    let agent = app.agent("one", &["decisions:ask"]).await;
+    let token = app.token(&agent).await;
+    app.client(As::Bearer(&token)).get(&path).await.expect(403);
+}
+
+#[tokio::test]
+async fn decisions_are_found_by_what_was_asked_and_answered_page_by_page() {
+    let app = start().await;
+    for n in 0..30 {
+        let question = json!({"subject": {"type": "user", "id": format!("u{}", n % 3)}, "action": "read",
+            "resource": {"type": "page", "id": format!("p{n}")}});
+        app.operator().post(CHECK, question).await.expect(200);
+    }
+    for (query, count) in [
+        ("", 30),
+        ("subject=u1", 10),
+        ("subject=user/u1", 10),
+        ("subject=agent/u1", 0),
+        ("resource=p7", 1),
+        ("effect=deny&reason=no_matching_rule", 30),
+        ("effect=allow", 0),
+        ("action=write", 0),
+        ("subject=u1&resource=p3", 0),
+    ] {
+        for limit in [1, 4, 500] {
+            let (mut found, mut cursor) = (0, String::new());
+            loop {
+                let page = app
+                    .operator()
+                    .get(&format!("{DECISIONS}?{query}&limit={limit}{cursor}"))
+                    .await
+                    .expect(200);
+                let decisions = page["decisions"].as_array().unwrap();
+                assert!(decisions.len() <= limit);
+                found += decisions.len();
+                match page["next_cursor"].as_str() {
+                    Some(next) => cursor = format!("&cursor={next}"),
+                    None => break,
+                }
+            }
+            assert_eq!(found, count, "{query} by {limit}");
+        }
+    }
+}
