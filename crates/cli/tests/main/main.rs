@@ -8,6 +8,7 @@ mod connection;
 mod crash;
 mod credentials;
 mod database;
+mod decisions;
 mod double;
 mod faults;
 mod fleet;

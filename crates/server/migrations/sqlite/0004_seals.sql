@@ -41,7 +41,7 @@ INSERT INTO seal_head (id, seal, digest, leased_until, told)
 VALUES (1, 0, '0000000000000000000000000000000000000000000000000000000000000000', 0, 0);
 
 -- Which events are about an agent, carry a decision or belong to a request: sorted entries of 16 bytes,
--- the first 8 of a hash and the position. A run is named by the last seal that it has entries of.
+-- 8 of a hash and the position. A run is named by the last seal that it has entries of.
 CREATE TABLE event_runs (
     run INTEGER PRIMARY KEY,
     level BIGINT NOT NULL,

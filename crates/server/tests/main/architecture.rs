@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Which feature may call which other one's functions.
-const MAY_CALL: [(&str, &str); 11] = [
+const MAY_CALL: [(&str, &str); 14] = [
     ("activity", "agents"),
     ("activity", "credentials"),
     ("activity", "operators"),
@@ -12,9 +12,12 @@ const MAY_CALL: [(&str, &str); 11] = [
     ("credentials", "agents"),
     ("oauth", "credentials"),
     ("oauth", "quotas"),
+    ("operators", "rbac"),
     ("quarantine", "agents"),
     ("quarantine", "credentials"),
+    ("rbac", "documents"),
     ("rbac", "operators"),
+    ("registry", "documents"),
 ];
 
 fn root() -> PathBuf {
@@ -95,7 +98,7 @@ fn a_feature_calls_another_one_only_where_the_table_says_so() {
     for (path, text) in sources("crates/server/src/features") {
         let inside = path.strip_prefix(root().join("crates/server/src/features")).unwrap();
         let feature = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
-        let named = text.split("features::").skip(1).chain(text.split("use super::").skip(1));
+        let named = text.split("features::").skip(1).chain(text.split("super::").skip(1));
         for other in named {
             let other: String =
                 other.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();

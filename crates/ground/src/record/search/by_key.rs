@@ -14,13 +14,16 @@ const RUNS: usize = 256;
 const ROUNDS: usize = 8;
 /// Events that are read at once.
 const TOGETHER: usize = 32;
-/// An event that has more places in one run is found as fast by going back in time.
-const FREQUENT: usize = 1_024;
+/// What has more pages to itself in one run is found as fast by going back in time.
+const FREQUENT_PAGES: i64 = 8;
 
 /// What a run says of the key.
 struct Hits {
+    run: i64,
     ends: i64,
     positions: Vec<i64>,
+    /// Pages that begin with the key.
+    pages: i64,
 }
 
 /// What has been found, by time and position.
@@ -40,15 +43,16 @@ pub(super) async fn search(db: &Db, filter: &Filter, key: i64) -> db::Result<Opt
         return Ok(None);
     }
     for _ in 0..ROUNDS {
-        let runs = probe(db, key, from.time, since).await?;
+        let mut runs = probe(db, key, from.time, since).await?;
         let is_cut = runs.len() == RUNS;
         let mut waiting = Vec::new();
-        for (n, run) in runs.iter().enumerate() {
-            if run.positions.len() > FREQUENT {
+        for n in 0..runs.len() {
+            let run = &mut runs[n];
+            if run.pages > FREQUENT_PAGES || !run.complete(db, key).await? {
                 return Ok(None);
             }
-            waiting.extend_from_slice(&run.positions);
-            let next = runs.get(n + 1);
+            waiting.append(&mut run.positions);
+            let (run, next) = (&runs[n], runs.get(n + 1));
             if waiting.len() < TOGETHER && next.is_some() {
                 continue;
             }
@@ -174,29 +178,40 @@ impl Search<'_> {
 async fn probe(db: &Db, key: i64, from: i64, since: i64) -> db::Result<Vec<Hits>> {
     let rows = db
         .query(
-            // Only the page before those that begin with the key can hold its first entries.
-            "SELECT r.run, r.ends, k.entries FROM (
-                 SELECT run, ends, COALESCE((SELECT MAX(first) FROM event_keys
-                                              WHERE event_keys.run = event_runs.run AND first < $1),
-                                            $1) AS low
-                   FROM event_runs WHERE begins <= $2 AND ends >= $3
-                  ORDER BY ends DESC, run DESC LIMIT $4) AS r
-               LEFT JOIN event_keys k ON k.run = r.run AND k.first >= r.low AND k.first <= $1
-              ORDER BY r.ends DESC, r.run DESC",
+            // Only the page before those that begin with the key can hold its first entries. Questions of
+            // their own for each run: without statistics PostgreSQL would read all pages to join them.
+            "SELECT run, ends,
+                    (SELECT entries FROM event_keys k WHERE k.run = r.run AND k.first < $1
+                      ORDER BY k.first DESC, k.page DESC LIMIT 1),
+                    (SELECT COUNT(*) FROM event_keys k WHERE k.run = r.run AND k.first = $1)
+               FROM (SELECT run, ends FROM event_runs WHERE begins <= $2 AND ends >= $3
+                      ORDER BY ends DESC, run DESC LIMIT $4) AS r
+              ORDER BY ends DESC, run DESC",
             params![key, from, since, i64::try_from(RUNS).unwrap_or(i64::MAX)],
         )
         .await?;
-    let mut runs: Vec<Hits> = Vec::with_capacity(RUNS);
-    let mut last = None;
-    for mut row in rows {
-        let (run, ends): (i64, i64) = (row.take()?, row.take()?);
+    let hits = |mut row: Row| {
+        let (run, ends) = (row.take()?, row.take()?);
         let page: Option<Vec<u8>> = row.take()?;
-        if last.replace(run) != Some(run) {
-            runs.push(Hits { ends, positions: Vec::new() });
+        let positions = lookup::positions(&page.unwrap_or_default(), key).collect();
+        Ok(Hits { run, ends, positions, pages: row.take()? })
+    };
+    rows.into_iter().map(hits).collect()
+}
+
+impl Hits {
+    /// Adds what stands in the pages that begin with the key; false when they have been joined with others
+    /// meanwhile.
+    async fn complete(&mut self, db: &Db, key: i64) -> db::Result<bool> {
+        if self.pages == 0 {
+            return Ok(true);
         }
-        if let (Some(hits), Some(page)) = (runs.last_mut(), page) {
-            hits.positions.extend(lookup::positions(&page, key));
+        let sql = "SELECT entries FROM event_keys WHERE run = $1 AND first = $2 ORDER BY page";
+        let pages = db.query(sql, params![self.run, key]).await?;
+        let is_whole = i64::try_from(pages.len()) == Ok(self.pages);
+        for mut page in pages {
+            self.positions.extend(lookup::positions(&page.take::<Vec<u8>>()?, key));
         }
+        Ok(is_whole)
     }
-    Ok(runs)
 }

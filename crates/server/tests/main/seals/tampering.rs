@@ -58,6 +58,28 @@ async fn a_changed_event_is_named() {
     assert_eq!(report.faults[0].index.map(|index| index >= 0), Some(true));
 }
 
+/// What a node committed it seals as it was, whatever the database says by then.
+#[tokio::test]
+async fn an_event_that_is_changed_before_its_seal_is_named() {
+    let app = TestApp::start().await;
+    app.server.seal().await.unwrap();
+    let mut event = app.server.app.event("test.happened", app.clock.now());
+    event.decision = Some("dec-1".into());
+    let write = app.server.app.db.write(event.leaf(), |tx, leaf| {
+        Box::pin(async move {
+            (0..3).for_each(|_| tx.record(leaf.clone()));
+            Ok::<_, countersign_ground::db::Error>(())
+        })
+    });
+    write.await.unwrap();
+    let sql = "UPDATE audit_events SET body = replace(body, 'dec-1', 'dec-2')
+                WHERE position = (SELECT MAX(position) - 1 FROM audit_events)";
+    change(&app, sql, &[]).await;
+    app.server.seal().await.unwrap();
+    let report = verified(&app).await;
+    assert_eq!(told(&report), [(Kind::Changed, Some(&*event.id.to_string()))]);
+}
+
 #[tokio::test]
 async fn a_removed_event_is_named_by_its_place() {
     let (app, [position, ..]) = record().await;
