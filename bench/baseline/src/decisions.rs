@@ -1,9 +1,11 @@
-//! Role decisions in process: how many a second one core makes, with few roles and with many.
+//! Decisions in process: how many a second one core makes, by few roles and by many, and by the package
+//! for SSH certificates.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_policy::Matrix;
+use countersign_policy::{Form, Holder, Matrix, Policies, Question, Registry};
 use serde_json::{Value, json};
 
 use crate::Error;
@@ -11,19 +13,23 @@ use crate::Error;
 const SPAN: Duration = Duration::from_millis(200);
 const ROUNDS: usize = 15;
 
-/// Prints decisions a second as JSON: with the built-in matrix, and with 10 and 1 000 roles.
+/// Prints decisions a second as JSON: with the built-in matrix, with 10 and 1 000 roles, and about
+/// certificates, their ids included.
 pub(crate) fn run() -> Result<(), Error> {
     let (ten, thousand) = (Matrix::parse(&file(10))?, Matrix::parse(&file(1_000))?);
     let built_in = Matrix::built_in();
-    let (mut few, mut many, mut own) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut few, mut many, mut own, mut ssh) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let certificates = Certificates::new()?;
     // In turn, so that all meet the same noise.
     for _ in 0..ROUNDS {
         few.push(rate(&ten, "role9", "resource9"));
         many.push(rate(&thousand, "role999", "resource999"));
         own.push(rate(&built_in, "approver", "policy"));
+        ssh.push(certificates.rate()?);
     }
     let figures = json!({
         "ten_roles": median(few), "thousand_roles": median(many), "built_in": median(own),
+        "ssh": median(ssh),
     });
     println!("{figures}");
     Ok(())
@@ -62,6 +68,57 @@ fn rate(matrix: &Matrix, role: &str, resource: &str) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = decisions as f64 / start.elapsed().as_secs_f64();
     rate
+}
+
+/// A registry of a thousand actors, and a question about one of them.
+struct Certificates {
+    policies: Policies,
+    question: Value,
+}
+
+impl Certificates {
+    fn new() -> Result<Self, Error> {
+        let names: Vec<String> = (0..1_000).map(|n| format!("agt-bench-{n}")).collect();
+        let resources: Vec<Value> = names
+            .iter()
+            .map(|name| {
+                json!({"id": format!("ssh-cert:actor/{name}"), "type": "ssh-certificate", "attributes": {
+                    "actor_type": "agt", "allowed_principals": ["p"], "max_ttl_hours": 24,
+                    "allowed_subjects": [name, format!("iam:{name}")],
+                }})
+            })
+            .collect();
+        let snapshot = json!({
+            "version": "1", "tenant": "t", "teams": [], "tenants": [], "relationships": [], "groups": [],
+            "subjects": names.iter().map(|name| json!({"id": name, "type": "agt"})).collect::<Vec<_>>(),
+            "systems": [{"id": "ops-warden"}],
+            "resource_manifests": [{"id": "m", "system": "ops-warden", "actions": ["sign"], "resources": resources}],
+        });
+        let registry = Some(Arc::new(Registry::parse(&snapshot.to_string())?));
+        let question = json!({
+            "subject": {"id": "agt-bench-7", "type": "agt", "tenant": "t"}, "tenant": "t", "action": "sign",
+            "resource": {"id": "ssh-cert:actor/agt-bench-7", "type": "ssh-certificate", "system": "ops-warden"},
+            "context": {"actor_type": "agt", "principals": ["p"], "ttl_hours": 8, "pubkey_fingerprint": "SHA256:x"},
+        });
+        Ok(Self { policies: Policies { matrix: Arc::new(Matrix::built_in()), registry }, question })
+    }
+
+    fn rate(&self) -> Result<f64, Error> {
+        let question =
+            Question::read(&self.question, Form::Check).map_err(|fault| fault.to_string())?;
+        #[expect(clippy::disallowed_methods, reason = "it measures")]
+        let start = std::time::Instant::now();
+        let mut decisions = 0_u64;
+        while start.elapsed() < SPAN {
+            for _ in 0..1_000 {
+                drop(black_box(self.policies.decide(black_box(&question), Holder::Stranger)));
+            }
+            decisions += 1_000;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let rate = decisions as f64 / start.elapsed().as_secs_f64();
+        Ok(rate)
+    }
 }
 
 fn median(mut rates: Vec<f64>) -> f64 {

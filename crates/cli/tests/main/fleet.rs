@@ -87,7 +87,10 @@ fn the_six_questions_are_answered_for_a_fleet_of_a_thousand() {
     let decision = refused["decision_id"].as_str().unwrap();
     let why = json_of(&server, &["audit", "search", "--decision-id", decision]);
     let why = &why["data"][0];
-    assert_eq!(why["metadata"], json!({"action": "read", "reason": "insufficient-permissions"}));
+    assert_eq!(why["metadata"]["reason"], "insufficient-permissions");
+    let told = json_of(&server, &["explain", decision]);
+    assert_eq!(told["question"]["subject"]["id"], json!(id));
+    assert_eq!(told["now"]["same"], true);
     assert_eq!((&why["actorId"], &why["resource"]), (&json!(id), &json!("audit/*")));
 
     // What did it do?

@@ -13,7 +13,7 @@ use crate::clock::Time;
 use crate::db::{self, Tx, Value};
 use crate::params;
 
-pub(super) use merge::{forget, merge};
+pub(super) use merge::{forget, level, merge};
 
 /// Entries of a page: two pages fill one of SQLite's, four one of PostgreSQL's.
 const PAGE: usize = 112;

@@ -341,7 +341,7 @@ async fn write(
         tails.iter().map(|tail| params![tail.stream, tail.last].to_vec()).collect();
     let keys = seal.as_ref().zip(times).map(|(seal, (begins, ends))| lookup::Run {
         seal: seal.seal,
-        level: 0,
+        level: lookup::level(&run.entries),
         begins,
         ends,
         entries: run.entries,

@@ -70,7 +70,7 @@ impl Reason {
             (word, Some(rest)) => {
                 let start = out.len();
                 write_text(out, rest);
-                out.insert_str(start + 1, ":");
+                out.insert(start + 1, ':');
                 out.insert_str(start + 1, word);
             }
         }

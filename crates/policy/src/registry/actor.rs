@@ -30,7 +30,7 @@ impl Actor {
     /// Reads the attributes of a resource; tells each fault by its name.
     pub(super) fn read(attributes: &Object, fault: &mut impl FnMut(&str, &str)) -> Self {
         let mut text = |name: &str| match attributes.get(name) {
-            Some(Value::String(text)) if !text.is_empty() => Some(text.as_str().into()),
+            Some(Value::String(text)) if !text.is_empty() => Some(Box::<str>::from(text.as_str())),
             None => None,
             Some(_) => {
                 fault(name, "must be text");
@@ -65,8 +65,8 @@ impl Actor {
             },
         };
         let (min_ttl, max_ttl) = (hours("min_ttl_hours", Some(1)), hours("max_ttl_hours", None));
-        let kind: Option<Box<str>> =
-            kind.filter(|kind: &Box<str>| matches!(&**kind, "adm" | "agt" | "atm"));
+        let is_known = |kind: &str| matches!(kind, "adm" | "agt" | "atm");
+        let kind = kind.filter(|kind| is_known(kind));
         if kind.is_none() {
             fault("actor_type", "must be `adm`, `agt` or `atm`");
         }

@@ -11,6 +11,13 @@ const TOGETHER: i64 = 16;
 const LARGEST: i64 = 1 << 16;
 /// The level of a run that is large enough.
 const WHOLE: i64 = 9;
+/// One that is made so large stays as it is: joining three would cost as much as making them.
+const LARGE: usize = 1 << 14;
+
+/// The level of a new run.
+pub(in crate::record) fn level(entries: &[Entry]) -> i64 {
+    if entries.len() < LARGE { 0 } else { WHOLE }
+}
 
 struct Small {
     run: i64,

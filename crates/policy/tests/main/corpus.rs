@@ -1,0 +1,59 @@
+//! What fuzzing has kept (`fuzz/corpus`), replayed: nothing in it makes anything panic.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use countersign_policy::{Form, Holder, Matrix, Policies, Question, Registry, canonical, strict};
+
+fn corpus(name: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(name);
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let texts: Vec<String> = files
+        .map(|file| String::from_utf8_lossy(&std::fs::read(file).unwrap()).into_owned())
+        .collect();
+    assert!(!texts.is_empty());
+    texts
+}
+
+#[test]
+fn what_is_read_has_one_canonical_form() {
+    for text in corpus("canonical").into_iter().chain(corpus("question")) {
+        if let Ok(value) = strict(&text) {
+            let once = canonical(&value);
+            assert_eq!(canonical(&strict(&once).unwrap()), once);
+        }
+    }
+}
+
+#[test]
+fn a_matrix_or_a_registry_is_read_or_says_where_it_is_none() {
+    for text in corpus("matrix") {
+        assert!(Matrix::parse(&text).map_err(|error| error.0.len()).err() != Some(0));
+    }
+    for text in corpus("registry") {
+        match Registry::parse(&text) {
+            Ok(registry) => {
+                let again = Registry::parse(&canonical(&strict(&text).unwrap())).unwrap();
+                assert_eq!(registry.digest(), again.digest());
+            }
+            Err(error) => assert!(!error.0.is_empty()),
+        }
+    }
+}
+
+#[test]
+fn a_question_is_the_same_when_it_is_read_back() {
+    let registry = Registry::parse(&crate::vector("registry-snapshot.json")).unwrap();
+    let policies =
+        Policies { matrix: Arc::new(Matrix::built_in()), registry: Some(Arc::new(registry)) };
+    for text in corpus("question") {
+        let Ok(value) = strict(&text) else { continue };
+        for form in [Form::Check, Form::AuthZen, Form::Canonical] {
+            let Ok(question) = Question::read(&value, form) else { continue };
+            let text = strict(&question.canonical()).unwrap();
+            let again = Question::read(&text, Form::Canonical).unwrap();
+            let decide = |question| policies.decide(question, Holder::Stranger);
+            assert_eq!(decide(&again), decide(&question));
+        }
+    }
+}
