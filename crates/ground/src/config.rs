@@ -100,6 +100,8 @@ pub struct Config {
     pub matrix_file: Option<PathBuf>,
     /// The registry, if it is not uploaded.
     pub registry_file: Option<PathBuf>,
+    /// Whether questions need a caller who may ask them.
+    pub pdp_require_auth: bool,
     /// Where seals are kept, too.
     pub seal_sink: Option<SealSink>,
     /// How long the record keeps events.
@@ -168,6 +170,7 @@ impl Config {
         );
         let matrix_file = values.optional("RBAC_POLICY_FILE", FILE, file);
         let registry_file = values.optional("REGISTRY_FILE", FILE, file);
+        let pdp_require_auth = values.get("PDP_REQUIRE_AUTH", "`true` or `false`", parse::<bool>);
         let seal_sink = values.optional(
             "AUDIT_SEAL_SINK",
             "`file:PATH`, or an https address (http to this machine alone)",
@@ -196,6 +199,7 @@ impl Config {
             Some(ttl),
             Some(cors_origin),
             Some(trusted_proxies),
+            Some(pdp_require_auth),
             Some(log_level),
         ) = (
             host,
@@ -209,6 +213,7 @@ impl Config {
             ttl,
             cors_origin,
             trusted_proxies,
+            pdp_require_auth,
             log_level,
         ) {
             let config = Self {
@@ -233,6 +238,7 @@ impl Config {
                 trusted_proxies,
                 matrix_file,
                 registry_file,
+                pdp_require_auth,
                 seal_sink,
                 retention_days: retention_days.and_then(|days| i64::try_from(days).ok()),
                 vault,
@@ -281,6 +287,12 @@ impl Config {
         if self.metrics_port.is_some_and(|port| port == self.listen.port()) {
             fault("METRICS_PORT", "must differ from PORT");
         }
+        if !self.pdp_require_auth && !self.is_of_this_machine() {
+            fault(
+                "PDP_REQUIRE_AUTH",
+                "must be `true` unless HOST, ISSUER_URL and all of TRUSTED_PROXIES are this machine's own",
+            );
+        }
         if self.environment == Environment::Production {
             if self.token_key.is_none() {
                 fault("JWT_PRIVATE_KEY", "must be given in production, with JWT_PUBLIC_KEY");
@@ -303,6 +315,14 @@ impl Config {
             }
         }
         faults
+    }
+
+    /// Whether nobody beyond this machine can reach the server, or is taken at their word.
+    fn is_of_this_machine(&self) -> bool {
+        let own = |net: &IpNet| net.network().is_loopback() && net.broadcast().is_loopback();
+        self.listen.ip().is_loopback()
+            && self.issuer.as_deref().is_none_or(leads_here)
+            && self.trusted_proxies.iter().all(own)
     }
 
     /// The folder of an embedded database: where generated secrets are kept.
@@ -392,13 +412,18 @@ fn seal_sink(text: &str) -> Option<SealSink> {
         return (!path.is_empty()).then(|| SealSink::File(PathBuf::from(path)));
     }
     let url = url::Url::parse(text).ok()?;
-    let here = match url.host()? {
-        url::Host::Domain(name) => name == "localhost",
-        url::Host::Ipv4(ip) => ip.is_loopback(),
-        url::Host::Ipv6(ip) => ip.is_loopback(),
-    };
-    let safe = url.scheme() == "https" || (url.scheme() == "http" && here);
+    let safe = url.scheme() == "https" || (url.scheme() == "http" && leads_here(text));
     (safe && url.username().is_empty()).then(|| SealSink::Address(url.to_string()))
+}
+
+fn leads_here(url: &str) -> bool {
+    let url = url::Url::parse(url).ok();
+    match url.as_ref().and_then(url::Url::host) {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
 }
 
 fn parse<T: FromStr>(text: &str) -> Option<T> {

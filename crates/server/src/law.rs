@@ -51,6 +51,8 @@ pub struct Law {
     pub following: Following,
     keys: Arc<KeyRing>,
     machine: Option<SecretDigest>,
+    /// Anybody may ask for decisions.
+    open: bool,
     record: Arc<Record>,
     clock: Clock,
     entropy: Entropy,
@@ -77,6 +79,8 @@ pub struct Parts {
     pub issuer: Arc<str>,
     /// What decides.
     pub policies: Policies,
+    /// Whether anybody may ask for decisions.
+    pub open: bool,
     /// How far memory follows what other nodes change.
     pub following: Following,
     /// Where nodes count together.
@@ -98,7 +102,7 @@ impl Law {
     #[must_use]
     pub fn new(parts: Parts, machine_token: Option<&str>) -> Self {
         let Parts { directory, keys, record, metrics, clock, entropy, issuer, .. } = parts;
-        let Parts { policies, following, shared, .. } = parts;
+        let Parts { policies, open, following, shared, .. } = parts;
         let machine = machine_token.map(|token| keys.digest().digest(token));
         let tokens = Tokens::new(Arc::clone(&keys), Arc::clone(&directory), Arc::clone(&issuer));
         Self {
@@ -111,6 +115,7 @@ impl Law {
             following,
             keys,
             machine,
+            open,
             record,
             metrics,
             clock,

@@ -217,6 +217,7 @@ impl Server {
             entropy: entropy.clone(),
             issuer: issuer.into(),
             policies: Policies { matrix: Arc::clone(&matrix), registry: snapshot },
+            open: !config.pdp_require_auth,
             following: Following::new(db.engine_name() == "sqlite", config.database_grace),
             shared: shared.clone(),
         };

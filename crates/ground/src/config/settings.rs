@@ -64,6 +64,11 @@ pub const SETTINGS: &[Setting] = &[
     plain("TRUSTED_PROXIES", "127.0.0.0/8,::1", "who may send X-Forwarded-For"),
     unset("RBAC_POLICY_FILE", "role matrix, read again when it changes; built in when unset"),
     unset("REGISTRY_FILE", "registry snapshot, read again when it changes"),
+    plain(
+        "PDP_REQUIRE_AUTH",
+        "true",
+        "`false` answers questions of whoever reaches it, on this machine alone",
+    ),
     unset("AUDIT_SEAL_SINK", "where each seal is kept, too: `file:PATH`, or an https address"),
     unset("AUDIT_RETENTION_DAYS", "how long the record keeps events; for ever when unset"),
     unset("VAULT_ADDR", "Vault or OpenBao, where new secrets of agents are then kept"),

@@ -28,7 +28,18 @@ impl Registry {
     /// # Errors
     /// Every fault, with its JSON pointer, when it can't be used.
     pub fn parse(text: &str) -> Result<Self, InvalidRegistry> {
-        let mut reader = Reader::new();
+        Self::parse_giving_way(text, &mut || {})
+    }
+
+    /// The same, calling `give_way` again and again: a large one takes a while.
+    ///
+    /// # Errors
+    /// As [`Registry::parse`].
+    pub fn parse_giving_way(
+        text: &str,
+        give_way: &mut dyn FnMut(),
+    ) -> Result<Self, InvalidRegistry> {
+        let mut reader = Reader::new(give_way);
         match serde_json::from_str::<Members<'_>>(text) {
             Ok(members) => reader.whole(&members),
             Err(error) => reader.faults.add("", error.to_string()),
@@ -43,7 +54,8 @@ struct Named {
     names: Vec<Arc<str>>,
 }
 
-struct Reader {
+struct Reader<'w> {
+    give_way: &'w mut dyn FnMut(),
     faults: Faults,
     sum: Context,
     text: String,
@@ -60,8 +72,8 @@ struct Reader {
     words: HashMap<Arc<str>, ()>,
 }
 
-impl Reader {
-    fn new() -> Self {
+impl<'w> Reader<'w> {
+    fn new(give_way: &'w mut dyn FnMut()) -> Self {
         let registry = Registry {
             digest: "".into(),
             tenant: "".into(),
@@ -76,6 +88,7 @@ impl Reader {
             relations: HashMap::new(),
         };
         Self {
+            give_way,
             faults: Faults::default(),
             sum: Context::new(&SHA256),
             text: String::with_capacity(2 * PIECE),
@@ -158,6 +171,7 @@ impl Reader {
             if self.text.len() > PIECE {
                 self.sum.update(self.text.as_bytes());
                 self.text.clear();
+                (self.give_way)();
             }
         }
         self.text.push(']');

@@ -3,20 +3,33 @@
 CREATE TABLE documents (
     kind TEXT COLLATE "C" NOT NULL,
     version BIGINT NOT NULL,
-    body TEXT COLLATE "C" NOT NULL,
+    -- Which text, and of how many parts.
+    text BIGINT NOT NULL,
+    parts BIGINT NOT NULL,
     hash TEXT COLLATE "C" NOT NULL,
     created_at BIGINT NOT NULL,
     created_by TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (kind, version)
 );
 
--- The number of the newest of each kind. Its row is where two uploads meet.
-CREATE TABLE document_heads (kind TEXT COLLATE "C" PRIMARY KEY, version BIGINT NOT NULL);
+-- Their texts, in pieces that are written one by one: nobody waits long behind a large one.
+CREATE TABLE document_parts (
+    kind TEXT COLLATE "C" NOT NULL,
+    text BIGINT NOT NULL,
+    part BIGINT NOT NULL,
+    body TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (kind, text, part)
+);
 
-INSERT INTO documents (kind, version, body, hash, created_at, created_by)
-SELECT 'matrix', version, body, hash, created_at, created_by FROM rbac_matrices;
-INSERT INTO document_heads (kind, version)
+-- The number that was given out last for each kind, to a text or to a document.
+CREATE TABLE document_heads (kind TEXT COLLATE "C" PRIMARY KEY, n BIGINT NOT NULL);
+
+INSERT INTO documents (kind, version, text, parts, hash, created_at, created_by)
+SELECT 'matrix', version, version, 1, hash, created_at, created_by FROM rbac_matrices;
+INSERT INTO document_parts (kind, text, part, body)
+SELECT 'matrix', version, 0, body FROM rbac_matrices;
+INSERT INTO document_heads (kind, n)
 SELECT 'matrix', COALESCE(MAX(version), 0) FROM rbac_matrices;
-INSERT INTO document_heads (kind, version) VALUES ('registry', 0);
+INSERT INTO document_heads (kind, n) VALUES ('registry', 0);
 
 DROP TABLE rbac_matrices;

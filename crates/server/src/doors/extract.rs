@@ -17,7 +17,7 @@ use http::Extensions;
 use http::header::{self, HeaderMap};
 use http::request::Parts;
 use http_body::Body as _;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
 
 use utoipa::IntoParams;
 
@@ -321,8 +321,11 @@ impl LargeText {
     ///
     /// # Errors
     /// 413 when it is too large, 400 when it does not arrive or is not UTF-8.
-    pub async fn read(self) -> Result<String, Problem> {
-        utf8(read_up_to(self.0, LARGE_BODY, LARGE_BODY_TIME).await?)
+    pub async fn read(self) -> Result<Arc<str>, Problem> {
+        let body = collect(self.0, LARGE_BODY, LARGE_BODY_TIME).await?;
+        // To put it together takes a while: beside the work.
+        let text = tokio::task::spawn_blocking(move || utf8(body.to_bytes()).map(Arc::from));
+        text.await.unwrap_or_else(|error| Err(Problem::internal(error.to_string())))
     }
 }
 
@@ -334,10 +337,10 @@ const LARGE_BODY_TIME: Duration = Duration::from_secs(120);
 /// # Errors
 /// 413 when it is too large, 400 when it does not arrive.
 pub async fn read(body: Body) -> Result<Bytes, Problem> {
-    read_up_to(body, MAX_BODY, BODY_TIME).await
+    Ok(collect(body, MAX_BODY, BODY_TIME).await?.to_bytes())
 }
 
-async fn read_up_to(body: Body, most: usize, patience: Duration) -> Result<Bytes, Problem> {
+async fn collect(body: Body, most: usize, patience: Duration) -> Result<Collected<Bytes>, Problem> {
     let too_large =
         || Problem::new(Code::PayloadTooLarge, format!("the body is larger than {most} bytes"));
     // By its own word, before any of it is read.
@@ -351,7 +354,7 @@ async fn read_up_to(body: Body, most: usize, patience: Duration) -> Result<Bytes
         None => Box::pin(tokio::time::timeout(patience, collecting)).await,
     };
     match collected {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Ok(body)) => Ok(body),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Problem::new(Code::Validation, "the body was cut short")),
         Err(_) => Err(Problem::new(Code::Validation, "the body took too long to arrive")),

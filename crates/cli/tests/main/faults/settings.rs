@@ -60,6 +60,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ("TRUSTED_PROXIES", &["everybody", "10.0.0.0/33", "10.0.0.1;10.0.0.2"]),
     ("RBAC_POLICY_FILE", &["no/such/file.json"]),
     ("REGISTRY_FILE", &["no/such/file.json"]),
+    ("PDP_REQUIRE_AUTH", &["no", "0", "False"]),
     ("AUDIT_SEAL_SINK", &["seals.jsonl", "file:", "http://seals.example", "ftp://127.0.0.1"]),
     ("AUDIT_RETENTION_DAYS", &["0", "90d", "36501"]),
     (
@@ -227,5 +228,22 @@ fn a_file_of_settings_that_cannot_be_used_is_named() {
         let ran = check(&mut config(&["check", "--config", &file(text)]));
         assert_eq!(ran.code, Some(1), "{text}");
         assert!(ran.stderr.contains(named), "{text}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn questions_need_no_caller_on_this_machine_alone() {
+    let open = ("PDP_REQUIRE_AUTH", "false");
+    let ran = check(config(&["check"]).envs([open]));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for other in [
+        ("HOST", "0.0.0.0"),
+        ("ISSUER_URL", "https://countersign.example"),
+        ("TRUSTED_PROXIES", "127.0.0.0/8,10.0.0.0/8"),
+        ("TRUSTED_PROXIES", "0.0.0.0/0"),
+    ] {
+        let ran = check(config(&["check"]).envs([open, other]));
+        assert_eq!(ran.code, Some(1), "{other:?}");
+        assert!(ran.stderr.contains("PDP_REQUIRE_AUTH: must be `true` unless"), "{}", ran.stderr);
     }
 }

@@ -171,6 +171,10 @@ async fn put<A: Send + Sync + 'static>(
     source: Source,
 ) -> Answer<Reloaded> {
     let now = app.clock.now();
+    let stored = match source {
+        Source::Uploaded => Some(store::store(&app.db, Matrix::NAME, matrix.text()).await?),
+        Source::BuiltIn | Source::File => None,
+    };
     let previous_hash = app.law.matrix().hash().to_owned();
     let new_hash = matrix.hash().to_owned();
     let mut event = app.event("rbac.reloaded", now);
@@ -182,17 +186,13 @@ async fn put<A: Send + Sync + 'static>(
         .write(input, move |tx, (permit, matrix, event, app)| {
             Box::pin(async move {
                 leaves_somebody(tx, matrix, source, now).await?;
-                let version = match source {
-                    Source::Uploaded => {
-                        let (kind, actor) = (Matrix::NAME, permit.actor());
-                        store::upload(tx, kind, actor, matrix.text(), matrix.hash(), now).await?
-                    }
-                    Source::BuiltIn | Source::File => 0,
-                };
-                tx.record(permit.sign(event.clone()).leaf());
-                if source == Source::Uploaded {
+                let mut version = 0;
+                if let Some(stored) = stored {
+                    let (kind, hash) = (Matrix::NAME, matrix.hash());
+                    version = store::publish(tx, kind, stored, permit.actor(), hash, now).await?;
                     Changed::Matrix.announce(tx);
                 }
+                tx.record(permit.sign(event.clone()).leaf());
                 let (app, matrix) = (App::clone(app), Arc::clone(matrix));
                 tx.after_commit(move || {
                     app.rbac.replace(source, version, now, || {

@@ -66,7 +66,7 @@ pub async fn upload(
 ) -> Answer<Body<InForce>> {
     let permit = app.law.permit::<LoadRegistry>(&caller, "*").await?;
     app.registry.may_be_uploaded::<Registry>()?;
-    let text: Arc<str> = body.read().await?.into();
+    let text = body.read().await?;
     let document = parsed::<Registry>(Arc::clone(&text)).await?;
     let loaded = Loaded { document, source: Source::Uploaded, version: 0 };
     put(&app, permit, loaded, text).await.map(Body)
@@ -111,6 +111,10 @@ async fn put(
 ) -> Answer<InForce> {
     let now = app.clock.now();
     let Loaded { document, source, .. } = loaded;
+    let stored = match source {
+        Source::Uploaded => Some(store::store(&app.db, Registry::NAME, &text).await?),
+        Source::BuiltIn | Source::File => None,
+    };
     let mut event = app.event("registry.loaded", now);
     event.resource = Some("registry".into());
     event.meta("digest", document.digest().to_string());
@@ -120,18 +124,16 @@ async fn put(
     event.meta("resources", count(document.counts().resources));
     event.meta("subjects", count(document.counts().subjects));
     let told = in_force(&document, source, now);
-    let input = (permit, AssertUnwindSafe(document), text, event, AssertUnwindSafe(app.clone()));
+    let input = (permit, AssertUnwindSafe(document), event, AssertUnwindSafe(app.clone()));
     app.db
-        .write(input, move |tx, (permit, document, text, event, app)| {
+        .write(input, move |tx, (permit, document, event, app)| {
             Box::pin(async move {
-                let version = match source {
-                    Source::Uploaded => {
-                        let (kind, actor) = (Registry::NAME, permit.actor());
-                        Changed::Registry.announce(tx);
-                        store::upload(tx, kind, actor, text, document.digest(), now).await?
-                    }
-                    Source::BuiltIn | Source::File => 0,
-                };
+                let mut version = 0;
+                if let Some(stored) = stored {
+                    let (kind, hash) = (Registry::NAME, document.digest());
+                    version = store::publish(tx, kind, stored, permit.actor(), hash, now).await?;
+                    Changed::Registry.announce(tx);
+                }
                 tx.record(permit.sign(event.clone()).leaf());
                 let (app, document) = (App::clone(app), Arc::clone(document));
                 tx.after_commit(move || {

@@ -137,3 +137,17 @@ async fn tenants_do_not_meet() {
     app.operator().post(CHECK, question.clone()).await.problem(403, "FORBIDDEN");
     app.operator().within("acme").post(CHECK, question).await.expect(200);
 }
+
+#[tokio::test]
+async fn where_nobody_else_can_reach_it_anybody_may_ask() {
+    let app = TestApp::with(&[("PDP_REQUIRE_AUTH", "false")]).await;
+    let question = about("operator", "bootstrap", "read", "agents");
+    let answer = app.nobody().post(CHECK, question.clone()).await.expect(200);
+    assert_eq!(answer["effect"], "allow");
+    let event = app.events("decision.made").await.remove(0);
+    assert_eq!((&event["actorType"], &event["decisionId"]), (&json!("anonymous"), &answer["id"]));
+    // What is presented must still be good, and nothing else is open.
+    app.client(As::Bearer("op_live_wrong")).post(CHECK, question).await.expect(401);
+    app.nobody().get("/api/v1/decisions").await.expect(401);
+    app.nobody().get("/api/v1/registry").await.expect(401);
+}

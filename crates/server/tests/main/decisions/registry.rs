@@ -114,6 +114,21 @@ async fn what_one_node_loads_is_in_force_on_the_other_with_the_same_ids() {
     assert_eq!(asked(&one, &certificate()).await["id"], id);
 }
 
+/// It is stored in pieces, which end wherever they do.
+#[tokio::test]
+async fn a_large_one_is_the_same_after_a_restart() {
+    let app = TestApp::start().await;
+    let mut snapshot = vector("registry-snapshot.json");
+    let subjects = snapshot["subjects"].as_array_mut().unwrap();
+    for n in 0..4_000 {
+        subjects.push(json!({"id": format!("é{n}€{}", "😀".repeat(n % 40)), "type": "user"}));
+    }
+    assert!(snapshot.to_string().len() > 3 << 18);
+    let loaded = app.operator().post(REGISTRY, snapshot).await.expect(200);
+    let app = app.restart().await;
+    assert_eq!(app.operator().get(REGISTRY).await.expect(200)["digest"], loaded["digest"]);
+}
+
 #[tokio::test]
 async fn two_uploads_at_once_leave_the_later_one() {
     let app = TestApp::start().await;
