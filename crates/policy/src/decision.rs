@@ -3,6 +3,7 @@
 mod reason;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -72,9 +73,21 @@ impl Digest {
     }
 }
 
+impl Digest {
+    fn write(self, out: &mut String) {
+        let mut digits = [0; 64];
+        // Twice as many digits as bytes.
+        let _ = hex::encode_to_slice(self.0, &mut digits);
+        out.push_str("sha256:");
+        out.push_str(std::str::from_utf8(&digits).unwrap_or_default());
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{}", hex::encode(self.0))
+        let mut text = String::with_capacity(71);
+        self.write(&mut text);
+        f.write_str(&text)
     }
 }
 
@@ -158,14 +171,56 @@ pub struct Decision {
     pub verdict: Verdict,
     /// What answered.
     pub policy: Policy,
+    /// The canonical text, and where in it the question stands.
+    text: String,
+    question: Range<usize>,
 }
 
 impl Decision {
     /// Names a verdict on a question.
     #[must_use]
     pub fn new(question: &Question<'_>, verdict: Verdict, policy: Policy) -> Self {
-        let digest = Digest::of(&canonical(question, &verdict, &policy));
-        Self { id: digest.id(), digest, verdict, policy }
+        let (text, question) = canonical(question, &verdict, &policy);
+        let digest = Digest::of(&text);
+        Self { id: digest.id(), digest, verdict, policy, text, question }
+    }
+
+    /// The canonical question (RFC 8785).
+    #[must_use]
+    pub fn question(&self) -> &str {
+        self.text.get(self.question.clone()).unwrap_or_default()
+    }
+
+    /// All that the record says of it, as one object (RFC 8785).
+    #[must_use]
+    pub fn told(&self) -> String {
+        let (verdict, policy) = (&self.verdict, &self.policy);
+        let mut out = String::with_capacity(self.text.len() + 256);
+        out.push_str(r#"{"decisionId":"#);
+        write_text(&mut out, self.id.as_str());
+        out.push_str(r#","digest":""#);
+        self.digest.write(&mut out);
+        out.push_str(r#"","effect":""#);
+        out.push_str(verdict.effect.as_str());
+        out.push_str(r#"","policyPackage":"#);
+        write_text(&mut out, &policy.package);
+        out.push_str(r#","policyVersion":"#);
+        write_text(&mut out, &policy.version);
+        out.push_str(r#","question":"#);
+        out.push_str(self.question());
+        out.push_str(r#","reason":"#);
+        verdict.reason.write(&mut out);
+        for (name, text) in [
+            (r#","registryDigest":"#, policy.registry.as_deref()),
+            (r#","rule":"#, verdict.rule.as_deref()),
+        ] {
+            if let Some(text) = text {
+                out.push_str(name);
+                write_text(&mut out, text);
+            }
+        }
+        out.push('}');
+        out
     }
 
     /// The decision of the matrix that follows from a reason: `Ok` allows, `Err` denies.
@@ -199,8 +254,12 @@ impl Decision {
     }
 }
 
-/// What the id is made of (RFC 8785), written in order.
-fn canonical(question: &Question<'_>, verdict: &Verdict, policy: &Policy) -> String {
+/// What the id is made of (RFC 8785), written in order, and where in it the question stands.
+fn canonical(
+    question: &Question<'_>,
+    verdict: &Verdict,
+    policy: &Policy,
+) -> (String, Range<usize>) {
     let mut out = String::with_capacity(1_024);
     out.push_str(r#"{"effect":""#);
     out.push_str(verdict.effect.as_str());
@@ -209,12 +268,14 @@ fn canonical(question: &Question<'_>, verdict: &Verdict, policy: &Policy) -> Str
     out.push_str(r#","policy_version":"#);
     write_text(&mut out, &policy.version);
     out.push_str(r#","question":"#);
+    let start = out.len();
     question.write(&mut out);
+    let asked = start..out.len();
     out.push_str(r#","reason":"#);
     verdict.reason.write(&mut out);
     write_option(&mut out, r#","registry_digest":"#, policy.registry.as_deref());
     out.push('}');
-    out
+    (out, asked)
 }
 
 #[cfg(test)]
@@ -238,9 +299,16 @@ mod tests {
         };
         let policy = Matrix::built_in().policy();
         for reason in [Reason::NoCredentials, Reason::Stated("a \"word\"".into())] {
-            let text = canonical(&question, &Verdict::new(Err(reason)), &policy);
-            let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-            assert_eq!(crate::canonical(&value), text);
+            let decision = Decision::new(
+                &question,
+                Verdict::new(Err(reason)).by("a \"rule\""),
+                policy.clone(),
+            );
+            for text in [&decision.text, &decision.told(), decision.question()] {
+                let value: serde_json::Value = serde_json::from_str(text).unwrap();
+                assert_eq!(crate::canonical(&value), *text);
+            }
+            assert_eq!(decision.question(), question.canonical());
         }
     }
 }

@@ -8,18 +8,17 @@ use axum::Json as Body;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use countersign_ground::problem::{Code, Problem};
-use countersign_policy::{Answer as Told, Effect, Fault, Form, Parts, Question, strict};
+use countersign_policy::{Answer as Told, Decision, Effect, Fault, Form, Parts, Question, strict};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 pub use search::{__path_actions, __path_resources, __path_subjects, actions, resources, subjects};
 
-use super::check::{self, decided, invalid};
+use super::check::{self, Answered, decided, invalid};
 use super::extract::{content_type, read};
 use super::openapi::ProblemBody;
 use crate::app::App;
 use crate::law::caller::Caller;
-use crate::law::check::Answered;
 
 /// The most items of one request.
 const MOST: usize = 1_000;
@@ -70,10 +69,10 @@ struct ItemError {
 }
 
 impl<'a> Evaluated<'a> {
-    fn new(question: &Question<'a>, answered: &'a Answered, at: &'a str) -> Self {
-        let told = Told::new(question, &answered.decision, at, None);
+    fn new(question: &Question<'a>, decision: &'a Decision, at: &'a str) -> Self {
+        let told = Told::new(question, decision, at, None);
         Self {
-            decision: answered.decision.effect() == Effect::Allow,
+            decision: decision.effect() == Effect::Allow,
             context: Context::Decision(Box::new(told)),
         }
     }
@@ -103,9 +102,9 @@ pub async fn evaluation(
 async fn evaluate_one(app: &App, caller: &Caller, asked: &Value) -> Result<Response, Problem> {
     let question = Question::read(asked, Form::AuthZen).map_err(invalid)?;
     app.law.may_ask_this(caller, &question).await?;
-    let told = decided(app, caller, &[question]).await?;
-    let (answered, at) = told.first().ok_or_else(|| Problem::internal("no answer"))?;
-    Ok(check::json(&Evaluated::new(&question, answered, at)))
+    let answered = decided(app, caller, &[question]).await?;
+    let (_, decision) = answered.asked.first().ok_or_else(|| Problem::internal("no answer"))?;
+    Ok(check::json(&Evaluated::new(&question, decision, &answered.at)))
 }
 
 /// When to stop.
@@ -181,13 +180,16 @@ pub async fn evaluations(
         Semantic::ExecuteAll => whole,
         _ => asked_until(&app, &caller, &questions, semantic).await?,
     };
-    let told = if asked.is_empty() { Vec::new() } else { decided(&app, &caller, &asked).await? };
-    let mut told = told.iter();
+    let answered = match asked.as_slice() {
+        [] => Answered { asked: Vec::new(), at: String::new() },
+        asked => decided(&app, &caller, asked).await?,
+    };
+    let mut told = answered.asked.iter();
     let mut evaluations = Vec::with_capacity(questions.len());
     for question in &questions {
         let evaluated = match question {
             Ok(question) => match told.next() {
-                Some((answered, at)) => Evaluated::new(question, answered, at),
+                Some((_, decision)) => Evaluated::new(question, decision, &answered.at),
                 None => break,
             },
             Err(fault) => Evaluated::broken(fault),

@@ -3,8 +3,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use countersign_ground::problem::{Code, Problem};
-use countersign_policy::{Answer, Fault, Form, Parts, Question, Resource, strict};
-use futures_util::future::try_join_all;
+use countersign_policy::{Answer, Decision, Fault, Form, Parts, Question, Resource, strict};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
@@ -14,7 +13,6 @@ use super::extract::JsonText;
 use super::openapi::ProblemBody;
 use crate::app::App;
 use crate::law::caller::Caller;
-use crate::law::check::Answered;
 
 /// The most resources of one request.
 const MOST: usize = 1_000;
@@ -38,10 +36,10 @@ pub async fn check(
     let value = read(&body.0)?;
     let question = Question::read(&value, Form::Check).map_err(invalid)?;
     app.law.may_ask_this(&caller, &question).await?;
-    let mut told = decided(&app, &caller, &[question]).await?;
-    let (answered, at) = told.pop().ok_or_else(|| Problem::internal("no answer"))?;
+    let answered = decided(&app, &caller, &[question]).await?;
+    let (_, decision) = answered.asked.first().ok_or_else(|| Problem::internal("no answer"))?;
     let request = caller.origin.request_id.as_deref();
-    Ok(json(&Answer::new(&question, &answered.decision, &at, request)))
+    Ok(json(&Answer::new(&question, decision, &answered.at, request)))
 }
 
 /// One subject, action and context, and many resources. The answers come in the resources' order.
@@ -72,11 +70,10 @@ pub async fn batch(
     });
     let questions = questions.collect::<Result<Vec<_>, _>>().map_err(invalid)?;
     app.law.may_ask_this(&caller, &questions[0]).await?;
-    let told = decided(&app, &caller, &questions).await?;
+    let Answered { asked, at } = decided(&app, &caller, &questions).await?;
     let request = caller.origin.request_id.as_deref();
-    let answers = questions.iter().zip(&told);
-    let answers = answers
-        .map(|(question, (answered, at))| Answer::new(question, &answered.decision, at, None));
+    let answers = asked.iter();
+    let answers = answers.map(|(question, decision)| Answer::new(question, decision, &at, None));
     Ok(json(&Answers { decisions: answers.collect(), request_id: request }))
 }
 
@@ -87,38 +84,50 @@ struct Answers<'a> {
     request_id: Option<&'a str>,
 }
 
+/// Questions, and their answers.
+pub(super) struct Answered<'q> {
+    pub(super) asked: Vec<(Question<'q>, Decision)>,
+    /// When they were given.
+    pub(super) at: String,
+}
+
 /// Decides, all under the same policies, and gives the answers once they are in the record.
-pub(super) async fn decided(
+pub(super) async fn decided<'q>(
     app: &App,
     caller: &Caller,
-    questions: &[Question<'_>],
-) -> Result<Vec<(Answered, String)>, Problem> {
-    let first = &questions[0].subject;
-    if first.kind == "agent"
-        && let Ok(id) = first.id.parse()
+    questions: &[Question<'q>],
+) -> Result<Answered<'q>, Problem> {
+    if let Some(subject) = questions.first().map(|question| question.subject)
+        && subject.kind == "agent"
+        && let Ok(id) = subject.id.parse()
     {
         // Another node may have registered it.
         app.agent(id).await?;
     }
-    let told: Vec<(Answered, String)> = {
-        let policies = app.law.policies_for(caller);
-        let answer = |question| {
-            let answered = app.law.answer(&policies, caller, question);
-            let at = answered.event.time.to_string();
-            (answered, at)
-        };
-        questions.iter().map(answer).collect()
-    };
-    let size: usize = told.iter().map(|(answered, _)| answered.size).sum();
-    told.iter().try_for_each(|(answered, _)| fits(answered.size))?;
+    let policies = app.law.policies_for(caller);
+    let mut asked = Vec::with_capacity(questions.len());
+    let mut size = 0;
+    for question in questions {
+        if asked.len() % AT_ONCE == AT_ONCE - 1 {
+            tokio::task::yield_now().await;
+        }
+        let decision = app.law.answer(&policies, caller, question);
+        fits(decision.question().len())?;
+        size += decision.question().len();
+        asked.push((*question, decision));
+    }
     if size > LARGEST_TOGETHER {
         let what = format!("all questions of a request may be {LARGEST_TOGETHER} bytes long");
         return Err(Problem::new(Code::PayloadTooLarge, what));
     }
-    try_join_all(told.iter().map(|(answered, _)| app.record.append(answered.event.clone())))
-        .await?;
-    Ok(told)
+    let event = app.law.telling(caller, &asked);
+    let at = event.time.to_string();
+    app.record.append(event).await?;
+    Ok(Answered { asked, at })
 }
+
+/// Decisions between which others get a turn.
+const AT_ONCE: usize = 256;
 
 /// Refuses what is too long for the record.
 pub(super) fn fits(size: usize) -> Result<(), Problem> {

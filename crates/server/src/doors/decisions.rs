@@ -118,39 +118,61 @@ pub async fn list(
     filter.limit = CHUNK;
     for _ in 0..CHUNKS {
         let found = app.record.search(&filter).await?;
-        let lines = found.bodies.iter().filter_map(|body| line(body));
+        let lines = found.bodies.iter().flat_map(|body| lines(body));
         let lines: Vec<Line> = lines.filter(|line| wanted.matches(line)).collect();
-        if decisions.len() + lines.len() > limit {
-            // What does not fit would be lost to the next page: a smaller piece from the same place.
+        // What does not fit would be lost to the next page: a smaller piece from the same place. A request for
+        // many decisions is one event, and stays together.
+        let fits = decisions.len() + lines.len() <= limit;
+        if !fits && (filter.limit > 1 || !decisions.is_empty()) {
+            if filter.limit == 1 {
+                break;
+            }
             filter.limit = (filter.limit / 2).max(1);
             continue;
         }
         decisions.extend(lines);
         filter.cursor = found.next;
-        if filter.cursor.is_none() || decisions.len() == limit {
+        if filter.cursor.is_none() || decisions.len() >= limit {
             break;
         }
     }
     Ok(Body(Lines { decisions, next_cursor: filter.cursor.map(|cursor| cursor.to_string()) }))
 }
 
-/// What an event says of a decision; `None` where it holds no question.
-fn line(body: &str) -> Option<Line> {
-    let event: Value = serde_json::from_str(body).ok()?;
-    let text = |pointer: &str| Some(event.pointer(pointer)?.as_str()?.to_owned());
-    let pair = |kind: &str, id: &str| Some(format!("{}/{}", text(kind)?, text(id)?));
-    const QUESTION: &str = "/metadata/question";
-    let of = |member: &str| format!("{QUESTION}/{member}");
+/// What an event says of decisions; nothing where it holds no question.
+fn lines(body: &str) -> Vec<Line> {
+    let Ok(event) = serde_json::from_str::<Value>(body) else { return Vec::new() };
+    told(&event).iter().filter_map(|told| line(&event, told)).collect()
+}
+
+/// The decisions of an event: an object each, with its id in it.
+fn told(event: &Value) -> Vec<Value> {
+    let metadata = &event["metadata"];
+    if let Value::Array(several) = &metadata["decisions"] {
+        return several.clone();
+    }
+    let mut one = metadata.clone();
+    if one["question"].is_object() {
+        one["decisionId"] = event["decisionId"].clone();
+        return vec![one];
+    }
+    Vec::new()
+}
+
+fn line(event: &Value, told: &Value) -> Option<Line> {
+    let text = |of: &Value, pointer: &str| Some(of.pointer(pointer)?.as_str()?.to_owned());
+    let pair =
+        |of: &Value, kind: &str, id: &str| Some(format!("{}/{}", text(of, kind)?, text(of, id)?));
     Some(Line {
-        id: text("/decisionId")?,
-        effect: text("/metadata/effect")?,
-        reason: text("/metadata/reason")?,
-        subject: pair(&of("subject/type"), &of("subject/id"))?,
-        action: text(&of("action/name"))?,
-        resource: pair(&of("resource/type"), &of("resource/id"))?,
-        policy_package: text("/metadata/policyPackage")?,
-        decided_at: text("/timestamp")?,
-        asked_by: pair("/actorType", "/actorId")?,
+        id: text(told, "/decisionId")?,
+        effect: text(told, "/effect")?,
+        reason: text(told, "/reason")?,
+        subject: pair(told, "/question/subject/type", "/question/subject/id")?,
+        action: text(told, "/question/action/name")?,
+        resource: pair(told, "/question/resource/type", "/question/resource/id")?,
+        policy_package: text(told, "/policyPackage")?,
+        decided_at: text(event, "/timestamp")?,
+        asked_by: pair(event, "/actorType", "/actorId")?,
     })
 }
 
@@ -220,9 +242,12 @@ pub async fn show(
     if events.is_empty() {
         return Err(Problem::new(Code::NotFound, format!("no event carries `{id}`")));
     }
-    let made = events.iter().find(|event| event["metadata"]["question"].is_object());
-    let text = |name: &str| Some(made?["metadata"][name].as_str()?.to_owned());
-    let question = made.map(|made| made["metadata"]["question"].clone());
+    let made = events.iter().find_map(|event| {
+        let made = told(event).into_iter().find(|told| told["decisionId"] == id.as_str())?;
+        Some((event["timestamp"].as_str()?.to_owned(), made))
+    });
+    let text = |name: &str| Some(made.as_ref()?.1[name].as_str()?.to_owned());
+    let question = made.as_ref().map(|(_, made)| made["question"].clone());
     let now = question.as_ref().and_then(|question| again(&app, &caller, question, &id));
     Ok(Body(Explained {
         digest: text("digest"),
@@ -232,7 +257,7 @@ pub async fn show(
         policy_package: text("policyPackage"),
         policy_version: text("policyVersion"),
         registry_digest: text("registryDigest"),
-        decided_at: made.and_then(|made| Some(made["timestamp"].as_str()?.to_owned())),
+        decided_at: made.as_ref().map(|(at, _)| at.clone()),
         id,
         question,
         now,

@@ -38,16 +38,6 @@ impl Known {
     }
 }
 
-/// A question that was answered.
-pub struct Answered {
-    /// The answer.
-    pub decision: Decision,
-    /// What tells of it; the answer may be given once it is in the record.
-    pub event: Event,
-    /// How long the question is in the record, in bytes.
-    pub size: usize,
-}
-
 impl Law {
     /// Refuses whoever may not ask at all.
     ///
@@ -136,9 +126,9 @@ impl Law {
         }
     }
 
-    /// What tells that somebody searched.
+    /// What tells that somebody asked. The subject of a question is no actor: what is said of it is not its doing.
     #[must_use]
-    pub fn searched(&self, caller: &Caller) -> Event {
+    pub fn asked(&self, caller: &Caller) -> Event {
         let mut event = self.event("decision.made");
         event.tenant = Arc::clone(&caller.tenant);
         event.actor = caller.who.actor();
@@ -154,33 +144,44 @@ impl Law {
         policies: &Policies,
         caller: &Caller,
         question: &Question<'_>,
-    ) -> Answered {
+    ) -> Decision {
         let known = self.known(&question.subject, &caller.tenant);
         let decision = policies.decide(question, known.holder());
         self.metrics.answered(&decision);
-        // The asker's: what is said of a subject is not that subject's doing.
-        let mut event = self.searched(caller);
-        event.outcome = match decision.effect() {
-            Effect::Allow => Outcome::Success,
-            Effect::Deny | Effect::RequiresApproval => Outcome::Denied,
-        };
-        event.decision = Some(decision.id.as_str().into());
-        let size = tell(&mut event, question, &decision);
-        Answered { decision, event, size }
+        decision
+    }
+
+    /// The event of a request's decisions; their answers may be given once it is in the record. One event for all
+    /// of them: it costs as much to make one durable as a hundred.
+    #[must_use]
+    pub fn telling(&self, caller: &Caller, asked: &[(Question<'_>, Decision)]) -> Event {
+        let mut event = self.asked(caller);
+        let all_allow = asked.iter().all(|(_, decision)| decision.effect() == Effect::Allow);
+        event.outcome = if all_allow { Outcome::Success } else { Outcome::Denied };
+        match asked {
+            [(question, decision)] => {
+                event.decision = Some(decision.id.as_str().into());
+                tell(&mut event, question, decision);
+            }
+            several => {
+                let told: Vec<String> =
+                    several.iter().map(|(_, decision)| decision.told()).collect();
+                event.meta("decisions", Meta::Json(format!("[{}]", told.join(","))));
+            }
+        }
+        event
     }
 }
 
-/// Says in an event what was decided, so that anyone can recompute its id; gives the size of the question.
-pub(super) fn tell(event: &mut Event, question: &Question<'_>, decision: &Decision) -> usize {
+/// Says in an event what was decided, so that anyone can recompute its id.
+pub(super) fn tell(event: &mut Event, question: &Question<'_>, decision: &Decision) {
     event.resource = Some(format!("{}/{}", question.resource.kind, question.resource.id));
     event.meta("action", question.action.name.to_owned());
     event.meta("digest", decision.digest.to_string());
     event.meta("effect", decision.effect().as_str());
     event.meta("policyPackage", decision.policy.package.to_string());
     event.meta("policyVersion", decision.policy.version.to_string());
-    let asked = question.canonical();
-    let size = asked.len();
-    event.meta("question", Meta::Json(asked));
+    event.meta("question", Meta::Json(decision.question().to_owned()));
     event.meta("reason", decision.reason().to_string());
     if let Some(rule) = &decision.verdict.rule {
         event.meta("rule", rule.to_string());
@@ -188,5 +189,4 @@ pub(super) fn tell(event: &mut Event, question: &Question<'_>, decision: &Decisi
     if let Some(registry) = &decision.policy.registry {
         event.meta("registryDigest", registry.to_string());
     }
-    size
 }

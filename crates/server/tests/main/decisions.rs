@@ -142,7 +142,20 @@ async fn many_resources_are_answered_in_their_order_each_as_if_alone() {
         alone["resource"] = resource.clone();
         assert_eq!(asked(&app, &alone).await["id"], decision["id"]);
     }
-    assert_eq!(app.events("decision.made").await.len(), 80);
+    let events = app.events("decision.made").await;
+    assert_eq!(events.len(), 41, "what was asked together is one event");
+    let together = events.iter().find(|event| event["metadata"]["decisions"].is_array()).unwrap();
+    let told = together["metadata"]["decisions"].as_array().unwrap();
+    let ids =
+        |list: &[Value], name: &str| list.iter().map(|one| one[name].clone()).collect::<Vec<_>>();
+    assert_eq!(ids(told, "decisionId"), ids(decisions, "id"));
+    // Each is found by its id, and explained.
+    let id = decisions[4]["id"].as_str().unwrap();
+    let explained = app.operator().get(&format!("/api/v1/decisions/{id}")).await.expect(200);
+    assert_eq!(explained["question"]["resource"]["id"], resources[4]["id"]);
+    assert!(explained["events"].as_array().unwrap().contains(together));
+    let page = app.operator().get("/api/v1/decisions?limit=500").await.expect(200);
+    assert_eq!(page["decisions"].as_array().unwrap().len(), 80);
 
     for (wrong, at) in [
         (json!([]), "/resources"),

@@ -263,7 +263,7 @@ impl Search<'_> {
     async fn record(&self, count: usize) -> Result<(), Problem> {
         let asked = canonical(self.asked);
         check::fits(asked.len())?;
-        let mut event = self.app.law.searched(self.caller);
+        let mut event = self.app.law.asked(self.caller);
         event.meta("asked", Meta::Json(asked));
         event.meta("results", i64::try_from(count).unwrap_or(i64::MAX));
         event.meta("search", self.kind);

@@ -165,13 +165,19 @@ fn entry(body: &str) -> Option<Entry> {
     let event: Value = serde_json::from_str(body).ok()?;
     let text = |name: &str| Some(event[name].as_str()?.to_owned());
     let meta = |name: &str| Some(event["metadata"][name].as_str()?.to_owned());
+    // Other policies decide, too.
+    if meta("policyPackage").is_some_and(|package| package != "rbac") {
+        return None;
+    }
+    let asked =
+        |name: &str| Some(event["metadata"]["question"]["subject"][name].as_str()?.to_owned());
     let named = text("resource")?;
     let (resource, resource_id) = named.split_once('/')?;
     Some(Entry {
         id: text("eventId")?,
         timestamp: text("timestamp")?,
-        subject: text("actorId")?,
-        subject_type: text("actorType")?,
+        subject: asked("id").or_else(|| text("actorId"))?,
+        subject_type: asked("type").or_else(|| text("actorType"))?,
         tenant_id: text("tenant")?,
         resource: resource.to_owned(),
         resource_id: resource_id.to_owned(),
