@@ -191,36 +191,39 @@ impl Decision {
         self.text.get(self.question.clone()).unwrap_or_default()
     }
 
-    /// All that the record says of it, as one object (RFC 8785).
+    /// About how long [`Decision::tell`] is, in bytes.
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn size(&self) -> usize {
+        self.text.len() + 256
+    }
+
+    /// Adds all that the record says of it, as one object (RFC 8785).
+    pub fn tell(&self, out: &mut String) {
         let (verdict, policy) = (&self.verdict, &self.policy);
-        let mut out = String::with_capacity(self.text.len() + 256);
         out.push_str(r#"{"decisionId":"#);
-        write_text(&mut out, self.id.as_str());
+        write_text(out, self.id.as_str());
         out.push_str(r#","digest":""#);
-        self.digest.write(&mut out);
+        self.digest.write(out);
         out.push_str(r#"","effect":""#);
         out.push_str(verdict.effect.as_str());
         out.push_str(r#"","policyPackage":"#);
-        write_text(&mut out, &policy.package);
+        write_text(out, &policy.package);
         out.push_str(r#","policyVersion":"#);
-        write_text(&mut out, &policy.version);
+        write_text(out, &policy.version);
         out.push_str(r#","question":"#);
         out.push_str(self.question());
         out.push_str(r#","reason":"#);
-        verdict.reason.write(&mut out);
+        verdict.reason.write(out);
         for (name, text) in [
             (r#","registryDigest":"#, policy.registry.as_deref()),
             (r#","rule":"#, verdict.rule.as_deref()),
         ] {
             if let Some(text) = text {
                 out.push_str(name);
-                write_text(&mut out, text);
+                write_text(out, text);
             }
         }
         out.push('}');
-        out
     }
 
     /// The decision of the matrix that follows from a reason: `Ok` allows, `Err` denies.
@@ -304,7 +307,9 @@ mod tests {
                 Verdict::new(Err(reason)).by("a \"rule\""),
                 policy.clone(),
             );
-            for text in [&decision.text, &decision.told(), decision.question()] {
+            let mut told = String::new();
+            decision.tell(&mut told);
+            for text in [&decision.text, &told, decision.question()] {
                 let value: serde_json::Value = serde_json::from_str(text).unwrap();
                 assert_eq!(crate::canonical(&value), *text);
             }

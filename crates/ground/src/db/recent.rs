@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Leaf;
 
-/// Bytes of texts that are kept.
-const MOST: usize = 16 << 20;
+/// Bytes of texts that are kept: more than come in a second.
+const MOST: usize = 48 << 20;
 
 /// Events of one commit, by the number of the first.
 #[derive(Default)]

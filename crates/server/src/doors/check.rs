@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use countersign_ground::problem::{Code, Problem};
 use countersign_policy::{Answer, Decision, Fault, Form, Parts, Question, Resource, strict};
+use futures_util::future::try_join_all;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
@@ -17,7 +18,7 @@ use crate::law::caller::Caller;
 /// The most resources of one request.
 const MOST: usize = 1_000;
 /// A question stands in the record as it was asked: so long it may be, and all of a request together.
-const LARGEST: usize = 64 << 10;
+const LARGEST: usize = 32 << 10;
 const LARGEST_TOGETHER: usize = 4 << 20;
 
 /// May this subject do this to that? Every answer, a denial too, is 200 and stands in the record before it is given.
@@ -120,9 +121,9 @@ pub(super) async fn decided<'q>(
         let what = format!("all questions of a request may be {LARGEST_TOGETHER} bytes long");
         return Err(Problem::new(Code::PayloadTooLarge, what));
     }
-    let event = app.law.telling(caller, &asked);
-    let at = event.time.to_string();
-    app.record.append(event).await?;
+    let events = app.law.telling(caller, &asked, LARGEST);
+    let at = events.first().map(|event| event.time.to_string()).unwrap_or_default();
+    try_join_all(events.into_iter().map(|event| app.record.append(event))).await?;
     Ok(Answered { asked, at })
 }
 

@@ -151,25 +151,49 @@ impl Law {
         decision
     }
 
-    /// The event of a request's decisions; their answers may be given once it is in the record. One event for all
-    /// of them: it costs as much to make one durable as a hundred.
+    /// The events of a request's decisions; their answers may be given once these are in the record. Several
+    /// decisions are one event, as long as it is not larger than `most` bytes: to make one durable costs as much as a
+    /// hundred.
     #[must_use]
-    pub fn telling(&self, caller: &Caller, asked: &[(Question<'_>, Decision)]) -> Event {
-        let mut event = self.asked(caller);
-        let all_allow = asked.iter().all(|(_, decision)| decision.effect() == Effect::Allow);
-        event.outcome = if all_allow { Outcome::Success } else { Outcome::Denied };
-        match asked {
-            [(question, decision)] => {
-                event.decision = Some(decision.id.as_str().into());
-                tell(&mut event, question, decision);
-            }
-            several => {
-                let told: Vec<String> =
-                    several.iter().map(|(_, decision)| decision.told()).collect();
-                event.meta("decisions", Meta::Json(format!("[{}]", told.join(","))));
-            }
+    pub fn telling(
+        &self,
+        caller: &Caller,
+        asked: &[(Question<'_>, Decision)],
+        most: usize,
+    ) -> Vec<Event> {
+        if let [(question, decision)] = asked {
+            let mut event = self.asked(caller);
+            event.outcome = outcome(decision);
+            event.decision = Some(decision.id.as_str().into());
+            tell(&mut event, question, decision);
+            return vec![event];
         }
-        event
+        let mut events = Vec::new();
+        let mut asked = asked.iter().peekable();
+        while asked.peek().is_some() {
+            let mut event = self.asked(caller);
+            let mut told = String::from("[");
+            while let Some((_, decision)) =
+                asked.next_if(|(_, next)| told.len() == 1 || told.len() + next.size() < most)
+            {
+                told.push_str(if told.len() == 1 { "" } else { "," });
+                decision.tell(&mut told);
+                if outcome(decision) == Outcome::Denied {
+                    event.outcome = Outcome::Denied;
+                }
+            }
+            told.push(']');
+            event.meta("decisions", Meta::Json(told));
+            events.push(event);
+        }
+        events
+    }
+}
+
+fn outcome(decision: &Decision) -> Outcome {
+    match decision.effect() {
+        Effect::Allow => Outcome::Success,
+        Effect::Deny | Effect::RequiresApproval => Outcome::Denied,
     }
 }
 

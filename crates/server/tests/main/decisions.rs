@@ -143,17 +143,22 @@ async fn many_resources_are_answered_in_their_order_each_as_if_alone() {
         assert_eq!(asked(&app, &alone).await["id"], decision["id"]);
     }
     let events = app.events("decision.made").await;
-    assert_eq!(events.len(), 41, "what was asked together is one event");
-    let together = events.iter().find(|event| event["metadata"]["decisions"].is_array()).unwrap();
-    let told = together["metadata"]["decisions"].as_array().unwrap();
-    let ids =
-        |list: &[Value], name: &str| list.iter().map(|one| one[name].clone()).collect::<Vec<_>>();
-    assert_eq!(ids(told, "decisionId"), ids(decisions, "id"));
+    let few = events.len() - 40;
+    assert!((1..=3).contains(&few), "what was asked together is a few events: {few}");
+    let together: Vec<&Value> =
+        events.iter().filter(|event| event["metadata"]["decisions"].is_array()).collect();
+    let told = together.iter().flat_map(|event| event["metadata"]["decisions"].as_array().unwrap());
+    let mut told: Vec<&str> = told.map(|one| one["decisionId"].as_str().unwrap()).collect();
+    let mut given: Vec<&str> = decisions.iter().map(|one| one["id"].as_str().unwrap()).collect();
+    told.sort_unstable();
+    given.sort_unstable();
+    assert_eq!(told, given);
     // Each is found by its id, and explained.
     let id = decisions[4]["id"].as_str().unwrap();
     let explained = app.operator().get(&format!("/api/v1/decisions/{id}")).await.expect(200);
     assert_eq!(explained["question"]["resource"]["id"], resources[4]["id"]);
-    assert!(explained["events"].as_array().unwrap().contains(together));
+    let found = explained["events"].as_array().unwrap();
+    assert!(together.iter().any(|event| found.contains(event)));
     let page = app.operator().get("/api/v1/decisions?limit=500").await.expect(200);
     assert_eq!(page["decisions"].as_array().unwrap().len(), 80);
 
@@ -180,14 +185,14 @@ async fn many_resources_are_answered_in_their_order_each_as_if_alone() {
 async fn what_is_too_long_for_the_record_is_refused() {
     let app = start().await;
     let mut request = vector("ssh-sign-fixtures.json")["cases"][0]["request"].clone();
-    request["context"]["note"] = "x".repeat(60_000).into();
+    request["context"]["note"] = "x".repeat(32_000).into();
     asked(&app, &request).await;
     let mut batch = request.clone();
     batch.as_object_mut().unwrap().remove("resource");
-    batch["resources"] = json!(vec![request["resource"].clone(); 100]);
+    batch["resources"] = json!(vec![request["resource"].clone(); 200]);
     let many = app.operator().post("/v1/batch-check", batch).await;
     many.problem(413, "PAYLOAD_TOO_LARGE");
-    request["context"]["note"] = "x".repeat(70_000).into();
+    request["context"]["note"] = "x".repeat(33_000).into();
     app.operator().post(CHECK, request).await.problem(413, "PAYLOAD_TOO_LARGE");
     assert_eq!(app.events("decision.made").await.len(), 1);
 }

@@ -239,6 +239,8 @@ impl Search<'_> {
         ask: impl Fn(&'c str) -> (Question<'c>, Value),
     ) -> Result<Response, Problem> {
         let Self { app, caller, page, .. } = self;
+        let asked = canonical(self.asked);
+        check::fits(asked.len())?;
         let mut results = Vec::new();
         let mut next = String::new();
         for (n, candidate) in candidates.iter().enumerate().skip(page.from) {
@@ -255,14 +257,12 @@ impl Search<'_> {
                 results.push(result);
             }
         }
-        self.record(results.len()).await?;
+        self.record(asked, results.len()).await?;
         let page = json!({"next_token": next, "count": results.len()});
         Ok(check::json(&json!({"results": results, "page": page})))
     }
 
-    async fn record(&self, count: usize) -> Result<(), Problem> {
-        let asked = canonical(self.asked);
-        check::fits(asked.len())?;
+    async fn record(&self, asked: String, count: usize) -> Result<(), Problem> {
         let mut event = self.app.law.asked(self.caller);
         event.meta("asked", Meta::Json(asked));
         event.meta("results", i64::try_from(count).unwrap_or(i64::MAX));

@@ -10,6 +10,8 @@ use countersign_ground::record::Actor;
 
 /// How many uploads of a kind are kept.
 const KEPT: i64 = 10;
+/// How often a document is looked for that goes while it is read.
+const ATTEMPTS: usize = 5;
 /// A text that belongs to no document after so many later numbers will never belong to one.
 const PENDING: i64 = 1_000;
 /// Bytes of a piece.
@@ -27,7 +29,7 @@ pub struct Stored {
 /// # Errors
 /// The database's failure.
 pub async fn newest(db: &Db, kind: &'static str) -> db::Result<Option<(i64, String)>> {
-    loop {
+    for _ in 0..ATTEMPTS {
         let sql = "SELECT version, text, parts FROM documents
                     WHERE kind = $1 ORDER BY version DESC LIMIT 1";
         let Some(mut row) = db.query_opt(sql, params![kind]).await? else { return Ok(None) };
@@ -38,6 +40,7 @@ pub async fn newest(db: &Db, kind: &'static str) -> db::Result<Option<(i64, Stri
             return Ok(Some((version, text)));
         }
     }
+    Err(db::Error::Query(format!("the newest {kind} in `documents` lacks parts of its text")))
 }
 
 async fn read(db: &Db, kind: &'static str, stored: Stored) -> db::Result<Option<String>> {
