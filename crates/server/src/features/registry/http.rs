@@ -48,7 +48,10 @@ pub async fn show(State(app): State<App>, caller: Caller) -> Answer<Body<InForce
     let (source, loaded_at) = app.registry.told();
     match &app.law.policies_for(&caller).registry {
         Some(registry) => Ok(Body(in_force(registry, source, loaded_at))),
-        None => Err(Problem::new(Code::NotFound, "no registry has been loaded")),
+        None => Err(Problem::new(
+            Code::NotFound,
+            "no registry has been loaded: load one, or set REGISTRY_FILE",
+        )),
     }
 }
 
