@@ -10,16 +10,16 @@ use libfuzzer_sys::fuzz_target;
 static POLICIES: LazyLock<Policies> = LazyLock::new(|| {
     let registry = include_str!("../../tests/vectors/registry-snapshot.json");
     let registry = Registry::parse(registry).expect("the known registry is one");
-    Policies { matrix: Arc::new(Matrix::built_in()), registry: Some(Arc::new(registry)) }
+    Policies { matrix: Arc::new(Matrix::built_in()), registry: Some(Arc::new(registry)), packages: None }
 });
 
 fuzz_target!(|text: &str| {
     let Ok(value) = strict(text) else { return };
     for form in [Form::Check, Form::AuthZen, Form::Canonical] {
         let Ok(question) = Question::read(&value, form) else { continue };
-        let decision = POLICIES.decide(&question, Holder::Stranger);
+        let decision = POLICIES.decide(&question, Holder::Stranger, 0);
         let text = strict(&question.canonical()).expect("a canonical question is JSON");
         let again = Question::read(&text, Form::Canonical).expect("it is read back");
-        assert_eq!(POLICIES.decide(&again, Holder::Stranger), decision);
+        assert_eq!(POLICIES.decide(&again, Holder::Stranger, 0), decision);
     }
 });

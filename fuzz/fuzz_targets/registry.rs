@@ -14,14 +14,14 @@ fuzz_target!(|text: &str| {
     assert_eq!(registry.digest(), again.digest());
     let first = registry.resources().next().map(|one| (one.kind().to_owned(), one.id().to_string()));
     let who = registry.subjects().next().map(|one| (one.kind().to_owned(), one.id().to_string()));
-    let policies = Policies { matrix: Matrix::built_in().into(), registry: Some(registry.into()) };
+    let policies = Policies { matrix: Matrix::built_in().into(), registry: Some(registry.into()), packages: None };
     if let (Some((kind, id)), Some((subject, name))) = (first, who) {
         let asked = serde_json::json!({
             "subject": {"type": subject, "id": name}, "action": "read",
             "resource": {"type": kind, "id": id},
         });
         if let Ok(question) = Question::read(&asked, Form::Check) {
-            let _ = policies.decide(&question, Holder::Stranger);
+            let _ = policies.decide(&question, Holder::Stranger, 0);
         }
     }
 });

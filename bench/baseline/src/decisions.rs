@@ -100,7 +100,10 @@ impl Certificates {
             "resource": {"id": "ssh-cert:actor/agt-bench-7", "type": "ssh-certificate", "system": "ops-warden"},
             "context": {"actor_type": "agt", "principals": ["p"], "ttl_hours": 8, "pubkey_fingerprint": "SHA256:x"},
         });
-        Ok(Self { policies: Policies { matrix: Arc::new(Matrix::built_in()), registry }, question })
+        Ok(Self {
+            policies: Policies { matrix: Arc::new(Matrix::built_in()), registry, packages: None },
+            question,
+        })
     }
 
     fn rate(&self) -> Result<f64, Error> {
@@ -111,7 +114,7 @@ impl Certificates {
         let mut decisions = 0_u64;
         while start.elapsed() < SPAN {
             for _ in 0..1_000 {
-                drop(black_box(self.policies.decide(black_box(&question), Holder::Stranger)));
+                drop(black_box(self.policies.decide(black_box(&question), Holder::Stranger, 0)));
             }
             decisions += 1_000;
         }

@@ -20,9 +20,6 @@ use tokio::net::TcpListener;
 
 use crate::sign::Signer;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// One worker per core that the process may use: tokio asks `available_parallelism`, which

@@ -8,9 +8,10 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use countersign_ground::clock::Clock;
 use countersign_policy::{
-    Answer, Form, Holder, InvalidMatrix, InvalidRegistry, Matrix, Policies, Question, Registry,
-    strict,
+    Answer, Fault, Form, Holder, InvalidMatrix, InvalidPackages, InvalidRegistry, Matrix, Packages,
+    Policies, Question, Registry, strict,
 };
+use countersign_server::features::packages::files;
 use serde_json::Value;
 
 use crate::client::Connection;
@@ -26,7 +27,7 @@ Examples:
          \"resource\": {\"type\": \"agents\", \"id\": \"*\"}}' | countersign check --request -
   countersign check --request question.json --offline --registry registry.json --exit-code
 
-Offline the answer and its id are those of a server with the same registry and matrix; what only a server
+Offline the answer and its id are those of a server with the same registry, matrix and packages; what only a server
 knows, its agents and operators, counts for nothing.")]
 pub(crate) struct Check {
     /// The question, as POST /v1/check takes it; `-` reads standard input
@@ -44,6 +45,10 @@ pub(crate) struct Check {
     /// With --offline: the role matrix; built in when absent
     #[arg(long, value_name = "FILE", requires = "offline")]
     matrix: Option<PathBuf>,
+
+    /// With --offline: the directory of the packages in Rego
+    #[arg(long, value_name = "DIR", requires = "offline")]
+    policy: Option<PathBuf>,
 
     /// Exit with 1 on anything but allow
     #[arg(long)]
@@ -74,33 +79,45 @@ fn offline(check: &Check, request: &[u8]) -> anyhow::Result<Value> {
     let text = std::str::from_utf8(request).context("the question is not UTF-8")?;
     let value = strict(text).context("the question can't be read")?;
     let question = Question::read(&value, Form::Check).map_err(anyhow::Error::msg)?;
-    let policies = policies(check.registry.as_deref(), check.matrix.as_deref())?;
-    let decision = policies.decide(&question, Holder::Stranger);
-    let now = Clock::System.now().to_string();
-    Ok(serde_json::to_value(Answer::new(&question, &decision, &now, None))?)
+    let policies = policies(check)?;
+    let now = Clock::System.now();
+    let decision = policies.decide(&question, Holder::Stranger, now.0);
+    Ok(serde_json::to_value(Answer::new(&question, &decision, &now.to_string(), None))?)
 }
 
-fn policies(registry: Option<&Path>, matrix: Option<&Path>) -> anyhow::Result<Policies> {
-    let registry = registry.map(|path| {
+fn policies(check: &Check) -> anyhow::Result<Policies> {
+    let registry = check.registry.as_deref().map(|path| {
         read(path, |text| Registry::parse(text).map_err(|InvalidRegistry(faults)| faults))
     });
-    let matrix = matrix
+    let matrix = check
+        .matrix
+        .as_deref()
         .map(|path| read(path, |text| Matrix::parse(text).map_err(|InvalidMatrix(faults)| faults)));
     Ok(Policies {
         matrix: Arc::new(matrix.transpose()?.unwrap_or_else(Matrix::built_in)),
         registry: registry.transpose()?.map(Arc::new),
+        packages: check.policy.as_deref().map(packages).transpose()?.map(Arc::new),
     })
+}
+
+/// The packages of a policy directory.
+pub(crate) fn packages(directory: &Path) -> anyhow::Result<Packages> {
+    let shown = directory.display();
+    let files = files(directory).with_context(|| format!("cannot read `{shown}`"))?;
+    Packages::read(&files).map_err(|InvalidPackages(faults)| unusable(directory, &faults))
 }
 
 /// A document that decisions are made by.
 pub(crate) fn read<T>(
     path: &Path,
-    parse: impl FnOnce(&str) -> Result<T, Vec<countersign_policy::Fault>>,
+    parse: impl FnOnce(&str) -> Result<T, Vec<Fault>>,
 ) -> anyhow::Result<T> {
     let shown = path.display();
     let text = fs::read_to_string(path).with_context(|| format!("cannot read `{shown}`"))?;
-    parse(&text).map_err(|faults| {
-        let faults: String = faults.iter().map(|fault| format!("\n  {fault}")).collect();
-        anyhow::anyhow!("`{shown}` can't be used:{faults}")
-    })
+    parse(&text).map_err(|faults| unusable(path, &faults))
+}
+
+fn unusable(path: &Path, faults: &[Fault]) -> anyhow::Error {
+    let faults: String = faults.iter().map(|fault| format!("\n  {fault}")).collect();
+    anyhow::anyhow!("`{}` can't be used:{faults}", path.display())
 }

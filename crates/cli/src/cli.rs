@@ -6,8 +6,8 @@ use crate::client::{Connection, GLOBAL};
 use crate::output::Output;
 use crate::settings::{ConfigArgs, MigrateArgs, QuickstartArgs, ServeArgs};
 use crate::{
-    agents, audit, check, completions, credentials, explain, keys, operators, profiles, rbac,
-    registry, tenants, token,
+    agents, audit, check, completions, credentials, explain, keys, operators, policy, profiles,
+    rbac, registry, tenants, token,
 };
 
 /// Identity, decisions and countersignatures for AI agents and services, with a record that can be
@@ -103,6 +103,9 @@ pub(crate) enum Remote {
     /// Load and look at the registry: who and what there is, and how they belong together
     #[command(subcommand)]
     Registry(registry::Command),
+    /// Look at the packages, rules of one's own in Rego, and have them read again
+    #[command(subcommand)]
+    Policy(policy::Command),
     Check(check::Check),
     Explain(explain::Explain),
     /// Ask as whom the server takes you

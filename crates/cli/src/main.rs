@@ -18,6 +18,7 @@ mod listing;
 mod local;
 mod operators;
 mod output;
+mod policy;
 mod profiles;
 mod rbac;
 mod refusal;
@@ -37,9 +38,6 @@ use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Command, Remote};
 use crate::settings::ConfigCommand;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // Fails only when a provider is there already, and then there is one.
@@ -109,6 +107,7 @@ async fn ask(
         Remote::Rbac(command) => rbac::run(command, &connection.client()?, output).await,
         // What is offline asks no server.
         Remote::Registry(command) => registry::run(command, connection, output).await,
+        Remote::Policy(command) => policy::run(command, connection, output).await,
         Remote::Check(check) => check::run(&check, connection, output).await,
         Remote::Explain(explain) => explain::run(&explain, &connection.client()?, output).await,
         Remote::Whoami => whoami::run(&connection.client()?, output).await,

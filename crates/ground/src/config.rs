@@ -100,6 +100,8 @@ pub struct Config {
     pub matrix_file: Option<PathBuf>,
     /// The registry, if it is not uploaded.
     pub registry_file: Option<PathBuf>,
+    /// The directory of the packages.
+    pub policy_dir: Option<PathBuf>,
     /// Whether questions need a caller who may ask them.
     pub pdp_require_auth: bool,
     /// Where seals are kept, too.
@@ -170,6 +172,7 @@ impl Config {
         );
         let matrix_file = values.optional("RBAC_POLICY_FILE", FILE, file);
         let registry_file = values.optional("REGISTRY_FILE", FILE, file);
+        let policy_dir = values.optional("POLICY_DIR", DIRECTORY, directory).or_else(policies);
         let pdp_require_auth = values.get("PDP_REQUIRE_AUTH", "`true` or `false`", parse::<bool>);
         let seal_sink = values.optional(
             "AUDIT_SEAL_SINK",
@@ -238,6 +241,7 @@ impl Config {
                 trusted_proxies,
                 matrix_file,
                 registry_file,
+                policy_dir,
                 pdp_require_auth,
                 seal_sink,
                 retention_days: retention_days.and_then(|days| i64::try_from(days).ok()),
@@ -388,10 +392,20 @@ fn tls(values: &mut Values) -> Option<TlsFiles> {
     }
 }
 
+const DIRECTORY: &str = "the path of a directory that can be read";
 const FILE: &str = "the path of a file that can be read";
 
 fn file(text: &str) -> Option<PathBuf> {
     std::fs::File::open(text).is_ok().then(|| PathBuf::from(text))
+}
+
+fn directory(text: &str) -> Option<PathBuf> {
+    std::fs::read_dir(text).is_ok().then(|| PathBuf::from(text))
+}
+
+/// The policy directory that is taken where none is named.
+fn policies() -> Option<PathBuf> {
+    directory("policies")
 }
 
 const DATABASE: &str = "`sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`; \

@@ -191,6 +191,18 @@ impl Decision {
         self.text.get(self.question.clone()).unwrap_or_default()
     }
 
+    /// What failed, as a list (RFC 8785).
+    #[must_use]
+    pub fn diagnostics(&self) -> String {
+        let mut out = String::from("[");
+        for (at, diagnostic) in self.verdict.diagnostics.iter().enumerate() {
+            out.push_str(if at == 0 { "" } else { "," });
+            write_text(&mut out, diagnostic);
+        }
+        out.push(']');
+        out
+    }
+
     /// About how long [`Decision::tell`] is, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -202,6 +214,10 @@ impl Decision {
         let (verdict, policy) = (&self.verdict, &self.policy);
         out.push_str(r#"{"decisionId":"#);
         write_text(out, self.id.as_str());
+        if !verdict.diagnostics.is_empty() {
+            out.push_str(r#","diagnostics":"#);
+            out.push_str(&self.diagnostics());
+        }
         out.push_str(r#","digest":""#);
         self.digest.write(out);
         out.push_str(r#"","effect":""#);
@@ -304,7 +320,10 @@ mod tests {
         for reason in [Reason::NoCredentials, Reason::Stated("a \"word\"".into())] {
             let decision = Decision::new(
                 &question,
-                Verdict::new(Err(reason)).by("a \"rule\""),
+                Verdict {
+                    diagnostics: vec!["line 1".into()],
+                    ..Verdict::new(Err(reason)).by("a \"rule\"")
+                },
                 policy.clone(),
             );
             let mut told = String::new();

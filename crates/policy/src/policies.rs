@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::decision::{Decision, Effect, Policy, Reason, Verdict};
 use crate::explain::{Trail, Untold};
+use crate::packages::{Package, Packages};
 use crate::registry::Registry;
 use crate::{Matrix, Permissions, Question, ssh};
 
@@ -16,6 +17,8 @@ pub struct Policies {
     pub matrix: Arc<Matrix>,
     /// Who and what there is, if that is known.
     pub registry: Option<Arc<Registry>>,
+    /// Rules of one's own, if there are any.
+    pub packages: Option<Arc<Packages>>,
 }
 
 /// What the asked one knows of the subject by itself. Nothing that a question says of its subject counts.
@@ -32,10 +35,10 @@ pub enum Holder<'h> {
 }
 
 impl Policies {
-    /// Decides.
+    /// Decides; `at` is what rules take for now, in microseconds since the epoch.
     #[must_use]
-    pub fn decide(&self, question: &Question<'_>, holder: Holder<'_>) -> Decision {
-        self.decide_telling(question, holder, &mut Untold)
+    pub fn decide(&self, question: &Question<'_>, holder: Holder<'_>, at: i64) -> Decision {
+        self.decide_telling(question, holder, at, &mut Untold)
     }
 
     /// Decides, and tells which rules were tried.
@@ -44,9 +47,10 @@ impl Policies {
         &self,
         question: &Question<'_>,
         holder: Holder<'_>,
+        at: i64,
         trail: &mut impl Trail,
     ) -> Decision {
-        let (mut verdict, policy) = self.verdict(question, holder, trail);
+        let (mut verdict, policy) = self.verdict(question, holder, at, trail);
         if verdict.effect == Effect::Allow
             && let Some(level) = self.registry().and_then(|known| known.approval_level(question))
         {
@@ -62,6 +66,7 @@ impl Policies {
         &self,
         question: &Question<'_>,
         holder: Holder<'_>,
+        at: i64,
         trail: &mut impl Trail,
     ) -> (Verdict, Policy) {
         if matches!(holder, Holder::Stopped) {
@@ -69,21 +74,27 @@ impl Policies {
             return (Verdict::new(Err(Reason::SubjectNotActive)), self.under(self.matrix.policy()));
         }
         let registry = self.registry();
-        let named = question.resource.system.and_then(|system| registry?.package(system));
-        match named {
+        let packages = self.packages.as_deref();
+        let package = match question.resource.system.and_then(|system| registry?.package(system)) {
             Some(ssh::PACKAGE) => {
                 return (ssh::decide(question, registry, trail), ssh::policy(registry));
             }
-            Some(package) => {
-                // The system says who answers for it, and nobody else may.
-                trail.tried(|| (package.into(), false));
-                let policy = Policy { package: package.into(), version: "".into(), registry: None };
-                return (Verdict::new(Err(Reason::PolicyUnavailable)), self.under(policy));
-            }
+            // The system says who answers for it, and nobody else may.
+            Some(id) => match packages.and_then(|packages| packages.named(id)) {
+                Some(package) => Some(package),
+                None => {
+                    trail.tried(|| (id.into(), false));
+                    let policy = Policy { package: id.into(), version: "".into(), registry: None };
+                    return (Verdict::new(Err(Reason::PolicyUnavailable)), self.under(policy));
+                }
+            },
             None if ssh::is_bound(question) => {
                 return (ssh::decide(question, registry, trail), ssh::policy(registry));
             }
-            None => {}
+            None => packages.and_then(|packages| packages.bound_to(&question.resource)),
+        };
+        if let Some(package) = package {
+            return (self.by_package(package, question, at, trail), self.under(package.policy()));
         }
         if let Some(registry) = registry {
             let found = registry.relationship(question);
@@ -97,6 +108,19 @@ impl Policies {
         }
         let policy = registry.map_or_else(|| self.matrix.policy(), Registry::policy);
         (Verdict::new(Err(Reason::NoMatchingRule)), policy)
+    }
+
+    fn by_package(
+        &self,
+        package: &Package,
+        question: &Question<'_>,
+        at: i64,
+        trail: &mut impl Trail,
+    ) -> Verdict {
+        let verdict = package.decide(question, self.registry(), at);
+        let rule = verdict.rule.as_deref().unwrap_or(&package.id);
+        trail.tried(|| (rule.into(), verdict.effect != Effect::Deny));
+        verdict
     }
 
     fn by_matrix(

@@ -186,9 +186,13 @@ impl Registry {
 
     /// The question's subject, unless the question is of another tenant: tenants don't meet.
     pub(crate) fn asker(&self, question: &Question<'_>) -> Option<&Subject> {
-        let ours = question.asked_in().is_none_or(|tenant| *tenant == *self.tenant);
         let subject = question.subject;
-        if ours { self.subject(subject.kind, subject.id) } else { None }
+        if self.is_of(question) { self.subject(subject.kind, subject.id) } else { None }
+    }
+
+    /// Whether a question is of its tenant, or of none.
+    pub(crate) fn is_of(&self, question: &Question<'_>) -> bool {
+        question.asked_in().is_none_or(|tenant| *tenant == *self.tenant)
     }
 
     /// Why a relationship grants what is asked, and which one: its JSON pointer.

@@ -13,8 +13,10 @@ use crate::registry::{Actor, Registry};
 /// Its name.
 pub const PACKAGE: &str = "ops-warden.ssh-certificate.sign";
 const VERSION: &str = "v1";
-const SYSTEM: &str = "ops-warden";
-const RESOURCE_TYPE: &str = "ssh-certificate";
+/// The system it is bound to.
+pub(crate) const SYSTEM: &str = "ops-warden";
+/// The type it is bound to.
+pub(crate) const RESOURCE_TYPE: &str = "ssh-certificate";
 
 /// Whether a question goes to this package by its resource.
 pub(crate) fn is_bound(question: &Question<'_>) -> bool {

@@ -55,6 +55,8 @@ pub struct Parts {
     pub rbac: documents::Origin,
     /// Where the registry comes from.
     pub registry: documents::Origin,
+    /// Where the packages come from.
+    pub packages: documents::Origin,
     /// What it was configured with.
     pub config: Config,
     /// Time.

@@ -9,6 +9,7 @@ pub mod documents;
 pub mod keys;
 pub mod oauth;
 pub mod operators;
+pub mod packages;
 pub mod quarantine;
 pub mod quotas;
 pub mod rbac;

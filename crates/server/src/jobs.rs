@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::features::audit::retention;
-use crate::features::{keys, oauth, quotas, rbac, registry};
+use crate::features::{keys, oauth, packages, quotas, rbac, registry};
 use crate::law::permit::{Job, Permit};
 
 /// Starts all of them; they end with `stop`.
@@ -27,6 +27,9 @@ pub fn start(app: &App, stop: &CancellationToken) {
         }
         if app.registry.file_changed() {
             read_registry_again(&app).await;
+        }
+        if app.packages.file_changed() {
+            read_packages_again(&app).await;
         }
         Ok(())
     });
@@ -150,6 +153,15 @@ pub async fn read_registry_again(app: &App) {
         Ok(Some(loaded)) => tracing::info!(digest = loaded.digest, "another registry is in force"),
         Ok(None) => {}
         Err(problem) => tracing::error!(?problem, "the registry stays as it was"),
+    }
+}
+
+/// Reads the packages again, as their directory is now; one that can't be used leaves the old ones in force.
+pub async fn read_packages_again(app: &App) {
+    match packages::http::again(app, Permit::system(Job::PolicyDirectory)).await {
+        Ok(Some(loaded)) => tracing::info!(digest = loaded.digest, "other packages are in force"),
+        Ok(None) => {}
+        Err(problem) => tracing::error!(?problem, "the packages stay as they were"),
     }
 }
 

@@ -26,7 +26,7 @@ use countersign_ground::problem::Problem;
 use countersign_ground::record::{Event, Record};
 use countersign_ground::secret::SecretDigest;
 use countersign_ground::shared::Shared;
-use countersign_policy::{Matrix, Policies, Registry};
+use countersign_policy::{Matrix, Packages, Policies, Registry};
 
 use crate::metrics::Metrics;
 
@@ -148,6 +148,11 @@ impl Law {
         std::thread::spawn(move || drop(former));
     }
 
+    /// Puts other packages in force, for every decision from now on.
+    pub fn set_packages(&self, packages: Arc<Packages>) {
+        self.change(|policies| policies.packages = Some(Arc::clone(&packages)));
+    }
+
     fn change(&self, change: impl Fn(&mut Policies)) -> Arc<Policies> {
         let former = self.policies.rcu(|now| {
             let mut next = Policies::clone(now);
@@ -205,8 +210,7 @@ impl Law {
         self.clock.now()
     }
 
-    fn event(&self, action: &'static str) -> Event {
-        let now = self.clock.now();
+    fn event(&self, action: &'static str, now: Time) -> Event {
         Event::new(EventId::new(now, &self.entropy), now, action)
     }
 }

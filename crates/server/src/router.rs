@@ -12,7 +12,7 @@ use crate::doors::routes::Routes;
 use crate::doors::{authzen, check, decisions, docs, health, metrics, openapi, settings, whoami};
 use crate::features::oauth::{INTROSPECT, REVOKE, TOKEN, discovery, introspect, revoke, token};
 use crate::features::{
-    agents, audit, credentials, keys, operators, quarantine, rbac, registry, tenants,
+    agents, audit, credentials, keys, operators, packages, quarantine, rbac, registry, tenants,
 };
 
 /// The routes that `/openapi.json` describes.
@@ -44,6 +44,8 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(rbac::http::audit::search))
         .routes(routes!(rbac::http::audit::cleanup))
         .routes(routes!(registry::http::show, registry::http::upload))
+        .routes(routes!(packages::http::show))
+        .routes(routes!(packages::http::reload))
         .routes(routes!(check::check))
         .routes(routes!(check::batch))
         .routes(routes!(decisions::list))

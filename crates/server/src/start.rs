@@ -14,7 +14,7 @@ use countersign_ground::keyring::{KeyRing, MasterKey, Masters, RingError, State}
 use countersign_ground::record::{Event, Record};
 use countersign_ground::secret::Secret;
 use countersign_ground::shared::Shared;
-use countersign_policy::{Matrix, Policies, Registry};
+use countersign_policy::{Matrix, Packages, Policies, Registry};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -95,6 +95,9 @@ pub enum StartError {
     /// The registry can't be used.
     #[error("REGISTRY_FILE: {0}")]
     Registry(DocumentError),
+    /// The policy directory can't be used.
+    #[error("POLICY_DIR: {0}")]
+    Packages(DocumentError),
 }
 
 /// Brings the database up to date.
@@ -110,16 +113,23 @@ pub async fn migrate(config: &Config, environs: &Environs) -> Result<Applied, St
 pub fn check(config: &Config) -> Vec<Fault> {
     let matrix = fault::<Matrix>(config.matrix_file.as_deref());
     let registry = fault::<Registry>(config.registry_file.as_deref());
+    let packages = fault::<Packages>(config.policy_dir.as_deref());
     let tls = config.tls.clone().and_then(|files| Tls::open(files).err());
     let vault = config.vault.as_ref().and_then(vault::fault);
     let vault = vault.map(|what| Fault::new("VAULT_ADDR", what));
-    matrix.into_iter().chain(registry).chain(vault).chain(tls.map(|error| error.fault())).collect()
+    matrix
+        .into_iter()
+        .chain(registry)
+        .chain(packages)
+        .chain(vault)
+        .chain(tls.map(|error| error.fault()))
+        .collect()
 }
 
 /// What is wrong with a file of this kind.
 fn fault<K: Kind>(path: Option<&Path>) -> Option<Fault> {
     let told = |fault: String| Fault::new(K::VARIABLE, fault);
-    match std::fs::read_to_string(path?) {
+    match K::text(path?) {
         Ok(text) => {
             let faults = K::parse(&text).err()?;
             Some(told(DocumentError::Invalid(K::NAME, faults).to_string()))
@@ -162,6 +172,9 @@ impl Server {
         let (registry, snapshot) = Origin::start(config.registry_file.clone(), &db, now)
             .await
             .map_err(StartError::Registry)?;
+        let (origin, packages) = Origin::start(config.policy_dir.clone(), &db, now)
+            .await
+            .map_err(StartError::Packages)?;
         let keys = open_ring(&mut config, &db, &environs).await?;
         let bootstrap = bootstrap::start(&db, &config, keys.digest(), now, &entropy).await?;
         if rbac.file.is_some() {
@@ -216,7 +229,7 @@ impl Server {
             clock: clock.clone(),
             entropy: entropy.clone(),
             issuer: issuer.into(),
-            policies: Policies { matrix: Arc::clone(&matrix), registry: snapshot },
+            policies: Policies { matrix: Arc::clone(&matrix), registry: snapshot, packages },
             open: !config.pdp_require_auth,
             following: Following::new(db.engine_name() == "sqlite", config.database_grace),
             shared: shared.clone(),
@@ -236,6 +249,7 @@ impl Server {
             quotas: Quotas::default(),
             rbac,
             registry,
+            packages: origin,
             config,
             clock,
             entropy,
@@ -268,6 +282,9 @@ impl Server {
         }
         if self.app.registry.file.is_some() {
             jobs::read_registry_again(&self.app).await;
+        }
+        if self.app.packages.file.is_some() {
+            jobs::read_packages_again(&self.app).await;
         }
         jobs::refresh_certificates(&self.app);
     }

@@ -64,6 +64,10 @@ pub const SETTINGS: &[Setting] = &[
     plain("TRUSTED_PROXIES", "127.0.0.0/8,::1", "who may send X-Forwarded-For"),
     unset("RBAC_POLICY_FILE", "role matrix, read again when it changes; built in when unset"),
     unset("REGISTRY_FILE", "registry snapshot, read again when it changes"),
+    unset(
+        "POLICY_DIR",
+        "directory of packages in Rego, read again when it changes; `policies` where there is one",
+    ),
     plain(
         "PDP_REQUIRE_AUTH",
         "true",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -165,7 +165,9 @@ impl Values {
         for (key, value) in table {
             let name = key.to_ascii_uppercase();
             match value {
-                toml::Value::String(text) => self.assign(&name, text, Source::File),
+                toml::Value::String(text) => {
+                    self.assign(&name, beside(path, &name, text), Source::File);
+                }
                 toml::Value::Integer(number) => {
                     self.assign(&name, number.to_string(), Source::File);
                 }
@@ -292,6 +294,15 @@ fn shown(setting: &Setting, text: &str) -> String {
     match text.parse::<crate::db::DatabaseUrl>() {
         Ok(url) => url.to_string(),
         Err(_) => "***".to_owned(),
+    }
+}
+
+/// A path that a configuration file says is meant from the folder that the file lies in.
+fn beside(file: &Path, name: &str, text: String) -> String {
+    let is_path = name.ends_with("_FILE") || name.ends_with("_DIR");
+    match file.parent() {
+        Some(folder) if is_path && !text.is_empty() => folder.join(text).display().to_string(),
+        _ => text,
     }
 }
 

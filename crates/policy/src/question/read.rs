@@ -11,7 +11,7 @@ const LONGEST: usize = 1_024;
 /// How a question is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// `POST /v1/check`: the action is a word, and what is not known is refused.
+    /// `POST /v1/check`: the action may be a word, and what is not known is refused.
     Check,
     /// AuthZEN: the action is an object, and what is not known is ignored.
     AuthZen,
@@ -70,9 +70,14 @@ impl<'q> Parts<'q> {
         };
         let action = match (form, object.get("action")) {
             (_, None | Some(Value::Null)) => None,
-            (Form::Check, _) => Some(Action { name: whole.text("action")?, properties: nothing() }),
+            (Form::Check, Some(Value::String(_))) => {
+                Some(Action { name: whole.text("action")?, properties: nothing() })
+            }
             _ => {
                 let action = whole.part("action", "/action")?;
+                if form == Form::Check {
+                    action.only(&["name", "properties"], &[])?;
+                }
                 let properties = action.properties("properties", "/action/properties")?;
                 Some(Action { name: action.text("name")?, properties })
             }

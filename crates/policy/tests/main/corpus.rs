@@ -44,15 +44,18 @@ fn a_matrix_or_a_registry_is_read_or_says_where_it_is_none() {
 #[test]
 fn a_question_is_the_same_when_it_is_read_back() {
     let registry = Registry::parse(&crate::vector("registry-snapshot.json")).unwrap();
-    let policies =
-        Policies { matrix: Arc::new(Matrix::built_in()), registry: Some(Arc::new(registry)) };
+    let policies = Policies {
+        matrix: Arc::new(Matrix::built_in()),
+        registry: Some(Arc::new(registry)),
+        packages: None,
+    };
     for text in corpus("question") {
         let Ok(value) = strict(&text) else { continue };
         for form in [Form::Check, Form::AuthZen, Form::Canonical] {
             let Ok(question) = Question::read(&value, form) else { continue };
             let text = strict(&question.canonical()).unwrap();
             let again = Question::read(&text, Form::Canonical).unwrap();
-            let decide = |question| policies.decide(question, Holder::Stranger);
+            let decide = |question| policies.decide(question, Holder::Stranger, 0);
             assert_eq!(decide(&again), decide(&question));
         }
     }

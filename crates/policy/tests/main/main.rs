@@ -5,6 +5,7 @@
 mod corpus;
 mod matrix;
 mod naive;
+mod packages;
 mod question;
 mod registry;
 mod vectors;

@@ -370,8 +370,11 @@ fn world(dice: &mut Dice, reasons: &mut std::collections::BTreeMap<String, usize
     let snapshot = dice.chance(0.9).then(|| dice.registry());
     let registry =
         snapshot.as_ref().map(|snapshot| Arc::new(Registry::parse(&snapshot.to_string()).unwrap()));
-    let policies =
-        Policies { matrix: Arc::new(Matrix::parse(&matrix.to_string()).unwrap()), registry };
+    let policies = Policies {
+        matrix: Arc::new(Matrix::parse(&matrix.to_string()).unwrap()),
+        registry,
+        packages: None,
+    };
     for _ in 0..ASKED {
         let value = dice.question();
         let question = Question::read(&value, Form::Check).unwrap();
@@ -397,7 +400,7 @@ fn world(dice: &mut Dice, reasons: &mut std::collections::BTreeMap<String, usize
             Held::Roles(_) => Holder::Roles(&roles),
             Held::Scopes(_) => Holder::Scopes(&scopes),
         };
-        let decision = policies.decide(&question, holder);
+        let decision = policies.decide(&question, holder, 0);
         let (effect, reason) = naive(&value, &held, &matrix, snapshot.as_ref());
         let found = decision.reason().to_string();
         let is_one = reason.split('|').any(|one| one == found);

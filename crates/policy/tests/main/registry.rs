@@ -38,7 +38,11 @@ fn small() -> Value {
 
 fn policies(snapshot: &Value) -> Policies {
     let registry = Registry::parse(&snapshot.to_string()).unwrap();
-    Policies { matrix: Arc::new(Matrix::built_in()), registry: Some(Arc::new(registry)) }
+    Policies {
+        matrix: Arc::new(Matrix::built_in()),
+        registry: Some(Arc::new(registry)),
+        packages: None,
+    }
 }
 
 fn answer(
@@ -54,7 +58,7 @@ fn answer(
         "resource": {"type": kind, "id": id, "system": system},
     });
     let question = Question::read(&request, Form::Check).unwrap();
-    let decision = policies.decide(&question, Holder::Stranger);
+    let decision = policies.decide(&question, Holder::Stranger, 0);
     format!("{} {}", decision.effect().as_str(), decision.reason())
 }
 
@@ -102,7 +106,7 @@ fn roles_come_from_the_registry_alone() {
     });
     let decide = |request: &Value| {
         let question = Question::read(request, Form::Check).unwrap();
-        policies.decide(&question, Holder::Stranger).effect()
+        policies.decide(&question, Holder::Stranger, 0).effect()
     };
     assert_eq!(decide(&request), Effect::Deny);
     request["subject"]["id"] = "ann".into();
@@ -126,7 +130,7 @@ fn whom_we_stopped_may_do_nothing_whatever_the_registry_says() {
         "resource": {"type": "page", "id": "page:1"},
     });
     let question = Question::read(&request, Form::Check).unwrap();
-    let decision = policies.decide(&question, Holder::Stopped);
+    let decision = policies.decide(&question, Holder::Stopped, 0);
     assert_eq!(decision.reason().to_string(), "subject-not-active");
 }
 

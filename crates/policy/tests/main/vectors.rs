@@ -11,12 +11,16 @@ use crate::vector;
 
 fn policies() -> Policies {
     let registry = Registry::parse(&vector("registry-snapshot.json")).unwrap();
-    Policies { matrix: Arc::new(Matrix::built_in()), registry: Some(Arc::new(registry)) }
+    Policies {
+        matrix: Arc::new(Matrix::built_in()),
+        registry: Some(Arc::new(registry)),
+        packages: None,
+    }
 }
 
 fn decided(policies: &Policies, request: &Value) -> Decision {
     let question = Question::read(request, Form::Check).unwrap();
-    policies.decide(&question, Holder::Stranger)
+    policies.decide(&question, Holder::Stranger, 0)
 }
 
 #[test]
@@ -51,7 +55,7 @@ fn every_decision_has_its_id() {
         let text = strict(wanted["canonical"].as_str().unwrap()).unwrap();
         let question = Question::read(&text["question"], Form::Canonical).unwrap();
         assert_eq!(question.canonical(), canonical(&text["question"]));
-        assert_eq!(policies.decide(&question, Holder::Stranger), decision);
+        assert_eq!(policies.decide(&question, Holder::Stranger, 0), decision);
     }
 }
 
@@ -61,7 +65,11 @@ fn the_built_in_matrix_is_the_known_one_and_answers_as_known() {
     let answers: Value = strict(&vector("rbac-policies.answers.json")).unwrap();
     let hash = answers["hash"].as_str().unwrap();
     assert_eq!(Matrix::built_in().hash(), hash);
-    let policies = Policies { matrix: Arc::new(Matrix::parse(&text).unwrap()), registry: None };
+    let policies = Policies {
+        matrix: Arc::new(Matrix::parse(&text).unwrap()),
+        registry: None,
+        packages: None,
+    };
     assert_eq!(policies.matrix.hash(), hash);
     for case in answers["cases"].as_array().unwrap() {
         let request = json!({
@@ -75,7 +83,7 @@ fn the_built_in_matrix_is_the_known_one_and_answers_as_known() {
             .map(|role| role.as_str().unwrap().into())
             .collect();
         let question = Question::read(&request, Form::Check).unwrap();
-        let decision = policies.decide(&question, Holder::Roles(&roles));
+        let decision = policies.decide(&question, Holder::Roles(&roles), 0);
         assert_eq!(decision.effect() == Effect::Allow, case["allowed"], "{case}");
         assert_eq!(decision.reason().to_string(), case["reason"], "{case}");
     }

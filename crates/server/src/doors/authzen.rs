@@ -104,7 +104,7 @@ async fn evaluate_one(app: &App, caller: &Caller, asked: &Value) -> Result<Respo
     app.law.may_ask_this(caller, &question).await?;
     let answered = decided(app, caller, &[question]).await?;
     let (_, decision) = answered.asked.first().ok_or_else(|| Problem::internal("no answer"))?;
-    Ok(check::json(&Evaluated::new(&question, decision, &answered.at)))
+    Ok(check::json(&Evaluated::new(&question, decision, &answered.at.to_string())))
 }
 
 /// When to stop.
@@ -181,15 +181,16 @@ pub async fn evaluations(
         _ => asked_until(&app, &caller, &questions, semantic).await?,
     };
     let answered = match asked.as_slice() {
-        [] => Answered { asked: Vec::new(), at: String::new() },
+        [] => Answered { asked: Vec::new(), at: app.clock.now() },
         asked => decided(&app, &caller, asked).await?,
     };
+    let at = answered.at.to_string();
     let mut told = answered.asked.iter();
     let mut evaluations = Vec::with_capacity(questions.len());
     for question in &questions {
         let evaluated = match question {
             Ok(question) => match told.next() {
-                Some((_, decision)) => Evaluated::new(question, decision, &answered.at),
+                Some((_, decision)) => Evaluated::new(question, decision, &at),
                 None => break,
             },
             Err(fault) => Evaluated::broken(fault),
@@ -211,6 +212,7 @@ async fn asked_until<'q>(
     semantic: Semantic,
 ) -> Result<Vec<Question<'q>>, Problem> {
     let policies = app.law.policies_for(caller);
+    let now = app.clock.now().0;
     let mut asked = Vec::new();
     for question in questions {
         let Ok(question) = question else {
@@ -221,7 +223,7 @@ async fn asked_until<'q>(
         };
         asked.push(*question);
         let known = app.law.known(&question.subject, &caller.tenant);
-        let permitted = policies.decide(question, known.holder()).effect() == Effect::Allow;
+        let permitted = policies.decide(question, known.holder(), now).effect() == Effect::Allow;
         if semantic.ends_with(permitted) {
             break;
         }

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use countersign_ground::clock::Time;
 use countersign_ground::problem::{Code, Problem};
 use countersign_policy::{Answer, Decision, Fault, Form, Parts, Question, Resource, strict};
 use futures_util::future::try_join_all;
@@ -23,7 +24,7 @@ const LARGEST_TOGETHER: usize = 4 << 20;
 
 /// May this subject do this to that? Every answer, a denial too, is 200 and stands in the record before it is given.
 #[utoipa::path(post, path = "/v1/check", tag = "decisions",
-    request_body(content = Object, description = "`subject{id,type,tenant?,properties?}`, `tenant?`, `action`, \
+    request_body(content = Object, description = "`subject{id,type,tenant?,properties?}`, `tenant?`, `action` (a word, or `{name,properties?}`), \
         `resource{id,type,system?,properties?}`, `context?`"),
     responses((status = 200, body = Object, description = "the decision"),
         (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
@@ -40,7 +41,7 @@ pub async fn check(
     let answered = decided(&app, &caller, &[question]).await?;
     let (_, decision) = answered.asked.first().ok_or_else(|| Problem::internal("no answer"))?;
     let request = caller.origin.request_id.as_deref();
-    Ok(json(&Answer::new(&question, decision, &answered.at, request)))
+    Ok(json(&Answer::new(&question, decision, &answered.at.to_string(), request)))
 }
 
 /// One subject, action and context, and many resources. The answers come in the resources' order.
@@ -73,6 +74,7 @@ pub async fn batch(
     app.law.may_ask_this(&caller, &questions[0]).await?;
     let Answered { asked, at } = decided(&app, &caller, &questions).await?;
     let request = caller.origin.request_id.as_deref();
+    let at = at.to_string();
     let answers = asked.iter();
     let answers = answers.map(|(question, decision)| Answer::new(question, decision, &at, None));
     Ok(json(&Answers { decisions: answers.collect(), request_id: request }))
@@ -89,7 +91,7 @@ struct Answers<'a> {
 pub(super) struct Answered<'q> {
     pub(super) asked: Vec<(Question<'q>, Decision)>,
     /// When they were given.
-    pub(super) at: String,
+    pub(super) at: Time,
 }
 
 /// Decides, all under the same policies, and gives the answers once they are in the record.
@@ -106,13 +108,14 @@ pub(super) async fn decided<'q>(
         app.agent(id).await?;
     }
     let policies = app.law.policies_for(caller);
+    let at = app.clock.now();
     let mut asked = Vec::with_capacity(questions.len());
     let mut size = 0;
     for question in questions {
         if asked.len() % AT_ONCE == AT_ONCE - 1 {
             tokio::task::yield_now().await;
         }
-        let decision = app.law.answer(&policies, caller, question);
+        let decision = app.law.answer(&policies, caller, question, at);
         fits(decision.question().len())?;
         size += decision.question().len();
         asked.push((*question, decision));
@@ -121,8 +124,7 @@ pub(super) async fn decided<'q>(
         let what = format!("all questions of a request may be {LARGEST_TOGETHER} bytes long");
         return Err(Problem::new(Code::PayloadTooLarge, what));
     }
-    let events = app.law.telling(caller, &asked, LARGEST);
-    let at = events.first().map(|event| event.time.to_string()).unwrap_or_default();
+    let events = app.law.telling(caller, &asked, LARGEST, at);
     try_join_all(events.into_iter().map(|event| app.record.append(event))).await?;
     Ok(Answered { asked, at })
 }

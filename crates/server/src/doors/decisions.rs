@@ -272,7 +272,8 @@ fn again(app: &App, caller: &Caller, question: &Value, id: &str) -> Option<Now> 
     let known = app.law.known(&question.subject, &caller.tenant);
     let mut tried: Vec<Tried> = Vec::new();
     let policies = app.law.policies_for(caller);
-    let decision = policies.decide_telling(&question, known.holder(), &mut tried);
+    let decision =
+        policies.decide_telling(&question, known.holder(), app.clock.now().0, &mut tried);
     Some(Now {
         same: decision.id.as_str() == id,
         id: decision.id.to_string(),

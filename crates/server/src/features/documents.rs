@@ -1,4 +1,4 @@
-//! Documents that decisions are made by: the role matrix, the registry. Where one comes from, and how
+//! Documents that decisions are made by: the role matrix, the registry, the packages. Where one comes from, and how
 //! another comes into force.
 //!
 //! A file governs when one is configured; else what was uploaded last; else there is none, or the one that is
@@ -6,6 +6,7 @@
 
 pub mod store;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -23,6 +24,14 @@ pub trait Kind: Sized + Send + Sync + 'static {
     const NAME: &'static str;
     /// The setting that names its file.
     const VARIABLE: &'static str;
+
+    /// The text of a file.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    fn text(path: &Path) -> io::Result<String> {
+        std::fs::read_to_string(path)
+    }
 
     /// Reads one.
     ///
@@ -193,7 +202,7 @@ pub async fn load<K: Kind>(
     db: &Db,
 ) -> Result<Option<Loaded<K>>, DocumentError> {
     if let Some(path) = file {
-        let text = read(path.to_owned()).await?;
+        let text = read::<K>(path.to_owned()).await?;
         let document = parsed(text).await?;
         return Ok(Some(Loaded { document, source: Source::File, version: 0 }));
     }
@@ -202,9 +211,9 @@ pub async fn load<K: Kind>(
     Ok(Some(Loaded { document, source: Source::Uploaded, version }))
 }
 
-async fn read(path: PathBuf) -> Result<String, DocumentError> {
+async fn read<K: Kind>(path: PathBuf) -> Result<String, DocumentError> {
     let from = path.clone();
-    let text = tokio::task::spawn_blocking(move || std::fs::read_to_string(from)).await;
+    let text = tokio::task::spawn_blocking(move || K::text(&from)).await;
     text.unwrap_or_else(|error| Err(std::io::Error::other(error)))
         .map_err(|error| DocumentError::File(path, error))
 }
@@ -223,5 +232,14 @@ pub async fn parsed<K: Kind>(text: impl Into<Arc<str>>) -> Result<Arc<K>, Docume
 
 fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+    let mut stamp = (metadata.modified().ok()?, metadata.len());
+    if metadata.is_dir() {
+        // The newest of all that lies in it, and the sum of their sizes.
+        for entry in std::fs::read_dir(path).ok()?.flatten() {
+            if let Some((modified, size)) = self::stamp(&entry.path()) {
+                stamp = (stamp.0.max(modified), stamp.1.wrapping_add(size));
+            }
+        }
+    }
+    Some(stamp)
 }

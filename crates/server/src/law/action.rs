@@ -86,6 +86,10 @@ actions! {
     ReadRegistry "registry" "read" Tenant;
     /// Load another registry: whoever can, can say who may do what.
     LoadRegistry "registry" "write" Installation;
+    /// See the packages that are in force.
+    ReadPackages "policy" "read" Tenant;
+    /// Read the packages again.
+    ReloadPackages "rbac" "reload" Installation;
     /// See what the server was configured with.
     ReadConfig "config" "read" Everything;
     /// Read the record.

@@ -213,7 +213,7 @@ impl Law {
 
     /// Records who wanted to act in a tenant that is not theirs.
     async fn tenant_refused(&self, who: &Who, origin: Origin) -> Result<(), Problem> {
-        let mut event = self.event("auth.failed");
+        let mut event = self.event("auth.failed", self.now());
         event.outcome = Outcome::Denied;
         event.tenant = who.home();
         event.actor = who.actor();
@@ -358,7 +358,7 @@ impl Law {
     /// # Errors
     /// When it can't be recorded.
     pub async fn agent_refused(&self, agent: &AgentFacts, origin: Origin) -> Result<(), Problem> {
-        let mut event = self.event("auth.failed");
+        let mut event = self.event("auth.failed", self.now());
         event.outcome = Outcome::Denied;
         event.tenant = Arc::clone(&agent.tenant);
         event.actor = agent.actor();
@@ -373,7 +373,7 @@ impl Law {
     /// # Errors
     /// When it can't be recorded.
     pub async fn auth_failed(&self, reason: &'static str, origin: Origin) -> Result<(), Problem> {
-        let mut event = self.event("auth.failed");
+        let mut event = self.event("auth.failed", self.now());
         event.outcome = Outcome::Denied;
         event.actor = Actor::anonymous();
         event.origin = origin;

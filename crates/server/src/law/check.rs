@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use countersign_ground::clock::Time;
 use countersign_ground::ids::{AgentId, OperatorId};
 use countersign_ground::problem::{Code, Problem};
 use countersign_ground::record::{Event, Meta, Outcome, default_tenant};
@@ -88,7 +89,7 @@ impl Law {
         if owner == caller.tenant {
             return policies;
         }
-        Arc::new(Policies { registry: None, matrix: Arc::clone(&policies.matrix) })
+        Arc::new(Policies { registry: None, ..Policies::clone(&policies) })
     }
 
     /// What is known of a subject, as seen from a tenant.
@@ -128,8 +129,8 @@ impl Law {
 
     /// What tells that somebody asked. The subject of a question is no actor: what is said of it is not its doing.
     #[must_use]
-    pub fn asked(&self, caller: &Caller) -> Event {
-        let mut event = self.event("decision.made");
+    pub fn asked(&self, caller: &Caller, at: Time) -> Event {
+        let mut event = self.event("decision.made", at);
         event.tenant = Arc::clone(&caller.tenant);
         event.actor = caller.who.actor();
         event.agent = caller.agent();
@@ -144,9 +145,10 @@ impl Law {
         policies: &Policies,
         caller: &Caller,
         question: &Question<'_>,
+        at: Time,
     ) -> Decision {
         let known = self.known(&question.subject, &caller.tenant);
-        let decision = policies.decide(question, known.holder());
+        let decision = policies.decide(question, known.holder(), at.0);
         self.metrics.answered(&decision);
         decision
     }
@@ -160,9 +162,10 @@ impl Law {
         caller: &Caller,
         asked: &[(Question<'_>, Decision)],
         most: usize,
+        at: Time,
     ) -> Vec<Event> {
         if let [(question, decision)] = asked {
-            let mut event = self.asked(caller);
+            let mut event = self.asked(caller, at);
             event.outcome = outcome(decision);
             event.decision = Some(decision.id.as_str().into());
             tell(&mut event, question, decision);
@@ -171,7 +174,7 @@ impl Law {
         let mut events = Vec::new();
         let mut asked = asked.iter().peekable();
         while asked.peek().is_some() {
-            let mut event = self.asked(caller);
+            let mut event = self.asked(caller, at);
             let mut told = String::from("[");
             while let Some((_, decision)) =
                 asked.next_if(|(_, next)| told.len() == 1 || told.len() + next.size() < most)
@@ -201,6 +204,9 @@ fn outcome(decision: &Decision) -> Outcome {
 pub(super) fn tell(event: &mut Event, question: &Question<'_>, decision: &Decision) {
     event.resource = Some(format!("{}/{}", question.resource.kind, question.resource.id));
     event.meta("action", question.action.name.to_owned());
+    if !decision.verdict.diagnostics.is_empty() {
+        event.meta("diagnostics", Meta::Json(decision.diagnostics()));
+    }
     event.meta("digest", decision.digest.to_string());
     event.meta("effect", decision.effect().as_str());
     event.meta("policyPackage", decision.policy.package.to_string());

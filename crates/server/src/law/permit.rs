@@ -95,6 +95,8 @@ pub enum Job {
     MatrixFile,
     /// The registry's file has changed.
     RegistryFile,
+    /// The policy directory has changed.
+    PolicyDirectory,
     /// Events are older than the record keeps them.
     Retention,
     /// What was begun in Vault is brought to its end.
@@ -109,6 +111,7 @@ impl Job {
             Self::Bootstrap => "bootstrap",
             Self::MatrixFile => "matrix-file",
             Self::RegistryFile => "registry-file",
+            Self::PolicyDirectory => "policy-directory",
             Self::Retention => "retention",
             Self::Vault => "vault",
         }
@@ -266,7 +269,7 @@ impl Law {
             }
             return Ok(Permit::new(caller, id));
         }
-        let mut event = self.event("decision.made");
+        let mut event = self.event("decision.made", self.now());
         event.outcome = Outcome::Denied;
         event.tenant = Arc::clone(&tenant);
         event.actor = actor.clone();

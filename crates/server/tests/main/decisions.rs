@@ -3,6 +3,7 @@
 mod asking;
 mod authzen;
 mod explained;
+mod packages;
 mod registry;
 
 use countersign_policy::{Decision, Form, Question};

@@ -60,6 +60,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ("TRUSTED_PROXIES", &["everybody", "10.0.0.0/33", "10.0.0.1;10.0.0.2"]),
     ("RBAC_POLICY_FILE", &["no/such/file.json"]),
     ("REGISTRY_FILE", &["no/such/file.json"]),
+    ("POLICY_DIR", &["no/such/directory"]),
     ("PDP_REQUIRE_AUTH", &["no", "0", "False"]),
     ("AUDIT_SEAL_SINK", &["seals.jsonl", "file:", "http://seals.example", "ftp://127.0.0.1"]),
     ("AUDIT_RETENTION_DAYS", &["0", "90d", "36501"]),
@@ -161,10 +162,18 @@ fn files_that_the_settings_name_are_looked_into() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("nothing.pem");
     fs::write(&file, "{}").unwrap();
+    fs::create_dir(folder.path().join("packages")).unwrap();
+    fs::write(folder.path().join("packages/one.rego"), "package one").unwrap();
     let names = ["RBAC_POLICY_FILE", "TLS_CERT_FILE", "TLS_KEY_FILE"];
-    let ran = check(config(&["check"]).envs(names.map(|name| (name, &file))));
+    let mut config = config(&["check"]);
+    config.envs(names.map(|name| (name, &file))).env("POLICY_DIR", folder.path());
+    let ran = check(&mut config);
     assert_eq!(ran.code, Some(1));
-    for fault in ["RBAC_POLICY_FILE: not a usable matrix; /roles", "TLS_CERT_FILE: `"] {
+    for fault in [
+        "RBAC_POLICY_FILE: not a usable matrix; /roles",
+        "POLICY_DIR: not a usable policy directory; one.rego: no metadata",
+        "TLS_CERT_FILE: `",
+    ] {
         assert!(ran.stderr.contains(&format!("\n  {fault}")), "{}", ran.stderr);
     }
 }

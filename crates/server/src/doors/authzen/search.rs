@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use countersign_ground::clock::Time;
 use countersign_ground::problem::Problem;
 use countersign_ground::record::Meta;
 use countersign_policy::{
@@ -241,6 +242,7 @@ impl Search<'_> {
         let Self { app, caller, page, .. } = self;
         let asked = canonical(self.asked);
         check::fits(asked.len())?;
+        let now = app.clock.now();
         let mut results = Vec::new();
         let mut next = String::new();
         for (n, candidate) in candidates.iter().enumerate().skip(page.from) {
@@ -253,17 +255,17 @@ impl Search<'_> {
             }
             let (question, result) = ask(candidate);
             let known = app.law.known(&question.subject, &caller.tenant);
-            if self.policies.decide(&question, known.holder()).effect() == Effect::Allow {
+            if self.policies.decide(&question, known.holder(), now.0).effect() == Effect::Allow {
                 results.push(result);
             }
         }
-        self.record(asked, results.len()).await?;
+        self.record(asked, results.len(), now).await?;
         let page = json!({"next_token": next, "count": results.len()});
         Ok(check::json(&json!({"results": results, "page": page})))
     }
 
-    async fn record(&self, asked: String, count: usize) -> Result<(), Problem> {
-        let mut event = self.app.law.asked(self.caller);
+    async fn record(&self, asked: String, count: usize, at: Time) -> Result<(), Problem> {
+        let mut event = self.app.law.asked(self.caller, at);
         event.meta("asked", Meta::Json(asked));
         event.meta("results", i64::try_from(count).unwrap_or(i64::MAX));
         event.meta("search", self.kind);

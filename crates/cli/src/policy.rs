@@ -1,0 +1,80 @@
+//! `countersign policy`: rules of one's own, in Rego.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Subcommand;
+use countersign_policy::Package;
+use serde_json::{Value, json};
+
+use crate::check;
+use crate::client::Connection;
+use crate::output::{Output, table};
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Show which packages are in force, what they decide about, and the digests of their texts
+    #[command(after_help = "\
+Example:
+  countersign policy info")]
+    Info,
+
+    /// Have the server read its policy directory again; one that can't be used changes nothing
+    #[command(after_help = "\
+Example:
+  countersign policy reload")]
+    Reload,
+
+    /// Tell whether a policy directory can be used, and every fault with its place; asks no server
+    #[command(after_help = "\
+Example:
+  countersign policy validate policies")]
+    Validate {
+        /// A policy directory: its packages are packages/*.rego
+        directory: PathBuf,
+    },
+}
+
+pub(crate) async fn run(
+    command: Command,
+    connection: &Connection,
+    output: Output,
+) -> anyhow::Result<()> {
+    let answer = match command {
+        Command::Info => {
+            let client = connection.client()?;
+            client.get(client.api(&["policy", "packages"])).await?
+        }
+        Command::Reload => {
+            let client = connection.client()?;
+            client.post(client.api(&["policy", "reload"]), &json!({})).await?
+        }
+        Command::Validate { directory } => validated(&directory)?,
+    };
+    Ok(output.print(&answer, |answer| match answer["packages"].as_array() {
+        Some(packages) if !packages.is_empty() => table(COLUMNS, packages),
+        _ => "There are no packages: they are DIR/packages/*.rego.".to_owned(),
+    })?)
+}
+
+const COLUMNS: &[(&str, &str)] = &[
+    ("PACKAGE", "id"),
+    ("VERSION", "version"),
+    ("SYSTEMS", "systems"),
+    ("TYPES", "resource_types"),
+    ("FILE", "file"),
+    ("DIGEST", "digest"),
+];
+
+fn validated(directory: &Path) -> anyhow::Result<Value> {
+    let packages = check::packages(directory)?;
+    let names = |names: &[Arc<str>]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+    let told = packages.iter().map(|package: &Package| {
+        json!({
+            "id": &*package.id, "version": &*package.version, "digest": package.digest.to_string(),
+            "file": &*package.file, "systems": names(&package.systems),
+            "resource_types": names(&package.resource_types),
+        })
+    });
+    Ok(json!({"digest": packages.digest(), "packages": told.collect::<Vec<_>>()}))
+}
