@@ -4,6 +4,7 @@
 
 mod agents;
 mod audit;
+mod authzen;
 mod connection;
 mod crash;
 mod credentials;
