@@ -8,6 +8,7 @@ mod metadata;
 mod text;
 
 use std::collections::BTreeMap;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use regorus::rvm::Program;
@@ -133,7 +134,10 @@ impl Package {
     fn read(file: &str, source: &str) -> Result<Self, Fault> {
         text::check(file, source)?;
         let custom = metadata::read(file, source)?;
-        let (program, functions) = compile::compile(file, source)?;
+        // A panic of the compiler is a fault like any other: nothing of it is used again.
+        let failed = |_| Err(Fault { at: file.to_owned(), what: "the compiler failed".to_owned() });
+        let (program, functions) =
+            catch_unwind(|| compile::compile(file, source)).unwrap_or_else(failed)?;
         Ok(Self {
             id: custom.id,
             version: custom.version,

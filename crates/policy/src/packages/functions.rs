@@ -192,7 +192,7 @@ fn length(args: &[Value], at: usize) -> u64 {
 
 /// How long a text gets in which each `old` becomes `new`.
 fn replaced(text: u64, old: u64, new: u64) -> u64 {
-    let times = if old == 0 { text + 1 } else { text / old };
+    let times = text.checked_div(old).unwrap_or(text + 1);
     times.saturating_mul(new).saturating_add(text)
 }
 

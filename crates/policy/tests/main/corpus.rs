@@ -1,9 +1,12 @@
 //! What fuzzing has kept (`fuzz/corpus`), replayed: nothing in it makes anything panic.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign_policy::{Form, Holder, Matrix, Policies, Question, Registry, canonical, strict};
+use countersign_policy::{
+    Form, Holder, Matrix, Packages, Policies, Question, Registry, canonical, strict,
+};
 
 fn corpus(name: &str) -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(name);
@@ -39,6 +42,33 @@ fn a_matrix_or_a_registry_is_read_or_says_where_it_is_none() {
             Err(error) => assert!(!error.0.is_empty()),
         }
     }
+}
+
+#[test]
+fn a_package_is_read_or_says_where_it_is_none_and_answers_within_its_bounds() {
+    let asked = serde_json::json!({"subject": {"type": "user", "id": "ada"}, "action": "read",
+        "resource": {"type": "document", "id": "doc-1", "system": "docs"}});
+    let question = Question::read(&asked, Form::Check).unwrap();
+    let mut read = 0;
+    for rules in corpus("packages") {
+        let text = format!(
+            "# METADATA\n# custom: {{id: fuzzed, version: v1, systems: [docs]}}\npackage fuzzed\n{rules}"
+        );
+        match Packages::read(&BTreeMap::from([("fuzzed.rego".to_owned(), text)])) {
+            Ok(packages) => {
+                let policies = Policies {
+                    matrix: Arc::new(Matrix::built_in()),
+                    registry: None,
+                    packages: Some(Arc::new(packages)),
+                };
+                let decision = policies.decide(&question, Holder::Stranger, 0);
+                assert_eq!(&*decision.policy.package, "fuzzed");
+                read += 1;
+            }
+            Err(error) => assert!(!error.0.is_empty()),
+        }
+    }
+    assert!(read >= 3, "{read}");
 }
 
 #[test]

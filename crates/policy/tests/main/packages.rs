@@ -181,6 +181,7 @@ fn time_is_the_decisions_and_nothing_is_left_to_chance() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "that an endless rule ends is a matter of real time")]
 fn a_rule_that_fails_denies_and_says_where() {
     let told = |rules: &str| {
         let policies = policies(&package(rules));
