@@ -2,6 +2,7 @@
 //! looked up by name.
 
 mod actor;
+mod diff;
 mod elements;
 mod read;
 
@@ -15,6 +16,7 @@ use crate::fault::Fault;
 use crate::question::{Object, Question};
 
 pub(crate) use actor::Actor;
+pub use diff::{Difference, differences};
 
 /// A snapshot that is in force.
 #[derive(Debug)]

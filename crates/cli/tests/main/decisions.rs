@@ -216,3 +216,42 @@ fn a_decision_is_explained_by_its_rules_and_events() {
     "#);
     assert_snapshot!(double.lines(), @"GET /api/v1/decisions/decision:3623accd9000de00");
 }
+
+#[test]
+fn an_inventory_becomes_a_snapshot_and_snapshots_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let actor = |hours: u8| {
+        format!(
+            "actors: {{agt-a-b: {{type: agt, principals: [p], ttl_hours: {hours}, description: d}}}}"
+        )
+    };
+    let build = |hours: u8| {
+        let inventory = file("inventory.yaml", &actor(hours));
+        ran(&mut countersign(&["registry", "build", "--inventory", &inventory, "--tenant", "acme"]))
+    };
+    let (one, other) = (build(8), build(4));
+    assert_eq!((one.code, other.code), (Some(0), Some(0)), "{}", one.stderr);
+    let (one, other) = (file("one.json", &one.stdout), file("other.json", &other.stdout));
+    let valid = ran(&mut countersign(&["registry", "validate", &one, "--output", "json"]));
+    assert_eq!(answered(&valid)["tenant"], "acme");
+    let same = ran(&mut countersign(&["registry", "diff", &one, &one, "--exit-code"]));
+    assert_eq!((same.code, &*same.stdout), (Some(0), "They are the same.\n"));
+    let differ = ran(&mut countersign(&["registry", "diff", &one, &other, "--exit-code"]));
+    assert_eq!(differ.code, Some(1));
+    assert_snapshot!(differ.stdout, @r#"
+CHANGE   KIND      ID                      MEMBERS
+changed  resource  ssh-cert:actor/agt-a-b  attributes.max_ttl_hours
+"#);
+    let wrong = build(25);
+    assert_eq!(wrong.code, Some(1));
+    assert!(
+        wrong.stderr.contains("/actors/agt-a-b/max_ttl_hours: must be 1 to 24 for `agt`"),
+        "{}",
+        wrong.stderr
+    );
+}

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod corpus;
+mod inventory;
 mod matrix;
 mod naive;
 mod packages;
