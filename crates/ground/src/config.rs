@@ -104,6 +104,8 @@ pub struct Config {
     pub policy_dir: Option<PathBuf>,
     /// Whether questions need a caller who may ask them.
     pub pdp_require_auth: bool,
+    /// How many of a hundred allowed questions stand in the record.
+    pub log_allow_percent: u8,
     /// Where seals are kept, too.
     pub seal_sink: Option<SealSink>,
     /// How long the record keeps events.
@@ -174,6 +176,8 @@ impl Config {
         let registry_file = values.optional("REGISTRY_FILE", FILE, file);
         let policy_dir = values.optional("POLICY_DIR", DIRECTORY, directory).or_else(policies);
         let pdp_require_auth = values.get("PDP_REQUIRE_AUTH", "`true` or `false`", parse::<bool>);
+        let log_allow =
+            values.get("DECISION_LOG_ALLOW_PERCENT", "a number from 0 to 100", within(0, 100));
         let seal_sink = values.optional(
             "AUDIT_SEAL_SINK",
             "`file:PATH`, or an https address (http to this machine alone)",
@@ -203,6 +207,7 @@ impl Config {
             Some(cors_origin),
             Some(trusted_proxies),
             Some(pdp_require_auth),
+            Some(log_allow),
             Some(log_level),
         ) = (
             host,
@@ -217,6 +222,7 @@ impl Config {
             cors_origin,
             trusted_proxies,
             pdp_require_auth,
+            log_allow,
             log_level,
         ) {
             let config = Self {
@@ -243,6 +249,7 @@ impl Config {
                 registry_file,
                 policy_dir,
                 pdp_require_auth,
+                log_allow_percent: u8::try_from(log_allow).unwrap_or(100),
                 seal_sink,
                 retention_days: retention_days.and_then(|days| i64::try_from(days).ok()),
                 vault,

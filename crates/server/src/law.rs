@@ -53,6 +53,8 @@ pub struct Law {
     machine: Option<SecretDigest>,
     /// Anybody may ask for decisions.
     open: bool,
+    /// How many of a hundred allowed questions are told.
+    log_allow: u8,
     record: Arc<Record>,
     clock: Clock,
     entropy: Entropy,
@@ -81,6 +83,8 @@ pub struct Parts {
     pub policies: Policies,
     /// Whether anybody may ask for decisions.
     pub open: bool,
+    /// How many of a hundred allowed questions are told.
+    pub log_allow: u8,
     /// How far memory follows what other nodes change.
     pub following: Following,
     /// Where nodes count together.
@@ -102,7 +106,7 @@ impl Law {
     #[must_use]
     pub fn new(parts: Parts, machine_token: Option<&str>) -> Self {
         let Parts { directory, keys, record, metrics, clock, entropy, issuer, .. } = parts;
-        let Parts { policies, open, following, shared, .. } = parts;
+        let Parts { policies, open, log_allow, following, shared, .. } = parts;
         let machine = machine_token.map(|token| keys.digest().digest(token));
         let tokens = Tokens::new(Arc::clone(&keys), Arc::clone(&directory), Arc::clone(&issuer));
         Self {
@@ -116,6 +120,7 @@ impl Law {
             keys,
             machine,
             open,
+            log_allow,
             record,
             metrics,
             clock,

@@ -231,6 +231,7 @@ impl Server {
             issuer: issuer.into(),
             policies: Policies { matrix: Arc::clone(&matrix), registry: snapshot, packages },
             open: !config.pdp_require_auth,
+            log_allow: config.log_allow_percent,
             following: Following::new(db.engine_name() == "sqlite", config.database_grace),
             shared: shared.clone(),
         };

@@ -73,6 +73,11 @@ pub const SETTINGS: &[Setting] = &[
         "true",
         "`false` answers questions of whoever reaches it, on this machine alone",
     ),
+    plain(
+        "DECISION_LOG_ALLOW_PERCENT",
+        "100",
+        "how many of a hundred questions that are allowed stand in the record; denials all do",
+    ),
     unset("AUDIT_SEAL_SINK", "where each seal is kept, too: `file:PATH`, or an https address"),
     unset("AUDIT_RETENTION_DAYS", "how long the record keeps events; for ever when unset"),
     unset("VAULT_ADDR", "Vault or OpenBao, where new secrets of agents are then kept"),

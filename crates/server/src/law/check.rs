@@ -153,6 +153,15 @@ impl Law {
         decision
     }
 
+    /// Whether a decision stands in the record: all that is not allowed does, and as many of the others as was
+    /// configured.
+    fn is_told(&self, decision: &Decision) -> bool {
+        let percent = u16::from(self.log_allow);
+        decision.effect() != Effect::Allow
+            || percent == 100
+            || (percent > 0 && u16::from_be_bytes(self.entropy.bytes()) % 100 < percent)
+    }
+
     /// The events of a request's decisions; their answers may be given once these are in the record. Several
     /// decisions are one event, as long as it is not larger than `most` bytes: to make one durable costs as much as a
     /// hundred.
@@ -165,6 +174,9 @@ impl Law {
         at: Time,
     ) -> Vec<Event> {
         if let [(question, decision)] = asked {
+            if !self.is_told(decision) {
+                return Vec::new();
+            }
             let mut event = self.asked(caller, at);
             event.outcome = outcome(decision);
             event.decision = Some(decision.id.as_str().into());
@@ -172,7 +184,7 @@ impl Law {
             return vec![event];
         }
         let mut events = Vec::new();
-        let mut asked = asked.iter().peekable();
+        let mut asked = asked.iter().filter(|(_, decision)| self.is_told(decision)).peekable();
         while asked.peek().is_some() {
             let mut event = self.asked(caller, at);
             let mut told = String::from("[");

@@ -62,6 +62,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ("REGISTRY_FILE", &["no/such/file.json"]),
     ("POLICY_DIR", &["no/such/directory"]),
     ("PDP_REQUIRE_AUTH", &["no", "0", "False"]),
+    ("DECISION_LOG_ALLOW_PERCENT", &["101", "-1", "all"]),
     ("AUDIT_SEAL_SINK", &["seals.jsonl", "file:", "http://seals.example", "ftp://127.0.0.1"]),
     ("AUDIT_RETENTION_DAYS", &["0", "90d", "36501"]),
     (

@@ -151,3 +151,34 @@ async fn where_nobody_else_can_reach_it_anybody_may_ask() {
     app.nobody().get("/api/v1/decisions").await.expect(401);
     app.nobody().get("/api/v1/registry").await.expect(401);
 }
+
+#[tokio::test]
+async fn with_sampling_allows_may_be_absent_from_the_record_and_denials_never_are() {
+    let count = async |percent: &'static str| {
+        let app = TestApp::with(&[("DECISION_LOG_ALLOW_PERCENT", percent)]).await;
+        let ask = |action: &str| {
+            json!({"subject": {"type": "operator", "id": "bootstrap"},
+            "action": action, "resource": {"type": "agents", "id": "*"}})
+        };
+        for _ in 0..40 {
+            assert_eq!(asked(&app, &ask("read")).await["effect"], "allow");
+            assert_eq!(asked(&app, &ask("fly")).await["effect"], "deny");
+        }
+        let batch = json!({"subject": {"type": "operator", "id": "bootstrap"}, "action": "read",
+            "resources": [{"type": "agents", "id": "1"}, {"type": "clouds", "id": "2"}, {"type": "agents", "id": "3"}]});
+        app.operator().post("/v1/batch-check", batch).await.expect(200);
+        let events = app.events("decision.made").await;
+        let (batches, single): (Vec<Value>, Vec<Value>) =
+            events.into_iter().partition(|event| event["metadata"]["decisions"].is_array());
+        let effect =
+            |effect: &str| single.iter().filter(|one| one["metadata"]["effect"] == effect).count();
+        assert_eq!(effect("deny"), 40);
+        let together = batches[0]["metadata"]["decisions"].as_array().unwrap();
+        assert!(together.iter().any(|one| one["effect"] == "deny"));
+        (effect("allow"), together.len())
+    };
+    assert_eq!(count("100").await, (40, 3));
+    assert_eq!(count("0").await, (0, 1));
+    let (some, _) = count("50").await;
+    assert!((5..=35).contains(&some), "{some}");
+}
