@@ -1,6 +1,7 @@
 //! JSON as people who check it expect: a name given twice is an error, because readers differ on
 //! which one counts; and so is an integer that not every reader can hold (RFC 7493 section 2.2).
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::Deserialize;
@@ -13,26 +14,71 @@ use serde_json::{Map, Value};
 /// When it is not JSON, too deep, or an object has a name twice; says where.
 pub fn strict(text: &str) -> Result<Value, serde_json::Error> {
     let mut source = serde_json::Deserializer::from_str(text);
-    let value = Strict.deserialize(&mut source)?;
+    let huge = Cell::new(false);
+    let value = Strict { huge: &huge }.deserialize(&mut source)?;
     source.end()?;
+    // Read as a number with a fraction, it may have been written as an integer.
+    if huge.get() && writes_long_integer(text) {
+        return Err(serde_json::Error::custom(INEXACT));
+    }
     Ok(value)
+}
+
+/// Whether an integer stands in a JSON text, outside of its strings, that has more digits than any exact one.
+fn writes_long_integer(json: &str) -> bool {
+    let mut bytes = json.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => {
+                while let Some(inner) = bytes.next() {
+                    match inner {
+                        b'"' => break,
+                        b'\\' => drop(bytes.next()),
+                        _ => {}
+                    }
+                }
+            }
+            b'0'..=b'9' => {
+                let mut digits = 1;
+                while bytes.next_if(u8::is_ascii_digit).is_some() {
+                    digits += 1;
+                }
+                let ends = bytes.next_if(|byte| matches!(byte, b'.' | b'e' | b'E')).is_none();
+                if ends && digits > 16 {
+                    return true;
+                }
+                while bytes
+                    .next_if(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte))
+                    .is_some()
+                {}
+            }
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Up to here every integer is one that JavaScript and the canonical form can hold.
 const EXACT: i64 = 1 << 53;
 const INEXACT: &str = "an integer is beyond 9007199254740992, which not every reader can hold";
 
-#[derive(Clone, Copy)]
-struct Strict;
+/// From here on the canonical form writes no integers, whatever the number (RFC 8785 section 3.2.2.3).
+const WITH_EXPONENT: f64 = 1e21;
 
-impl<'de> DeserializeSeed<'de> for Strict {
+#[derive(Clone, Copy)]
+struct Strict<'t> {
+    /// A number was met that is too large to say how it was written.
+    huge: &'t Cell<bool>,
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
     fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<Value, D::Error> {
         source.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,7 +96,13 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
         if number > EXACT.unsigned_abs() { Err(E::custom(INEXACT)) } else { Ok(number.into()) }
     }
-    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {
+        let size = number.abs();
+        // Its canonical form would be an integer that is refused when it is read again.
+        if size > EXACT as f64 && size < WITH_EXPONENT {
+            return Err(E::custom(INEXACT));
+        }
+        self.huge.set(self.huge.get() || size >= WITH_EXPONENT);
         Ok(number.into())
     }
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
@@ -62,7 +114,7 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Self)? {
+        while let Some(item) = items.next_element_seed(self)? {
             list.push(item);
         }
         Ok(list.into())
@@ -74,7 +126,7 @@ impl<'de> Visitor<'de> for Strict {
             if object.contains_key(&name) {
                 return Err(A::Error::custom(format_args!("`{name}` is given more than once")));
             }
-            object.insert(name, members.next_value_seed(Self)?);
+            object.insert(name, members.next_value_seed(self)?);
         }
         Ok(object.into())
     }
@@ -95,10 +147,26 @@ mod tests {
 
     #[test]
     fn integers_end_where_they_stop_being_exact() {
-        for fits in ["9007199254740992", "-9007199254740992", "9007199254740993.5", "1e300"] {
+        for fits in [
+            "9007199254740992",
+            "-9007199254740992",
+            "4503599627370497.5",
+            "1e21",
+            "-1e300",
+            r#"["\"1", 1e21, "12345678901234567890123"]"#,
+        ] {
             assert!(strict(fits).is_ok(), "{fits}");
         }
-        for too_large in ["9007199254740993", "-9007199254740993", "[18446744073709551615]"] {
+        for too_large in [
+            "9007199254740993",
+            "-9007199254740993",
+            "[18446744073709551615]",
+            "9007199254740993.5",
+            "1e20",
+            "-90071924631038e4",
+            "[1e21, -3333333333333333333333333333333]",
+            r#"{"a\"": 1e300, "b": 100000000000000000000000}"#,
+        ] {
             assert!(strict(too_large).is_err(), "{too_large}");
         }
     }
