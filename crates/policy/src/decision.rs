@@ -171,18 +171,19 @@ pub struct Decision {
     pub verdict: Verdict,
     /// What answered.
     pub policy: Policy,
-    /// The canonical text, and where in it the question stands.
+    /// The canonical text, and where in it the question and its resource stand.
     text: String,
     question: Range<usize>,
+    resource: Range<usize>,
 }
 
 impl Decision {
     /// Names a verdict on a question.
     #[must_use]
     pub fn new(question: &Question<'_>, verdict: Verdict, policy: Policy) -> Self {
-        let (text, question) = canonical(question, &verdict, &policy);
+        let (text, question, resource) = canonical(question, &verdict, &policy);
         let digest = Digest::of(&text);
-        Self { id: digest.id(), digest, verdict, policy, text, question }
+        Self { id: digest.id(), digest, verdict, policy, text, question, resource }
     }
 
     /// The canonical question (RFC 8785).
@@ -209,8 +210,37 @@ impl Decision {
         self.text.len() + 256
     }
 
+    /// The question without its resource (RFC 8785): what many questions share.
+    #[must_use]
+    pub fn frame(&self) -> String {
+        let [before, after] = self.around();
+        format!("{before}{after}")
+    }
+
+    /// Whether another decision answers the same question of another resource, by the same policy.
+    #[must_use]
+    pub fn shares_frame(&self, other: &Self) -> bool {
+        self.policy == other.policy && self.around() == other.around()
+    }
+
+    /// What stands before and after the resource, without its name.
+    fn around(&self) -> [&str; 2] {
+        let before = self.question.start..self.resource.start - r#""resource":"#.len();
+        let after = self.resource.end + ",".len()..self.question.end;
+        [before, after].map(|part| self.text.get(part).unwrap_or_default())
+    }
+
     /// Adds all that the record says of it, as one object (RFC 8785).
     pub fn tell(&self, out: &mut String) {
+        self.tell_more(out, true);
+    }
+
+    /// The same, without what it shares with others: the question's frame and the policy.
+    pub fn tell_within_frame(&self, out: &mut String) {
+        self.tell_more(out, false);
+    }
+
+    fn tell_more(&self, out: &mut String, whole: bool) {
         let (verdict, policy) = (&self.verdict, &self.policy);
         out.push_str(r#"{"decisionId":"#);
         write_text(out, self.id.as_str());
@@ -222,22 +252,27 @@ impl Decision {
         self.digest.write(out);
         out.push_str(r#"","effect":""#);
         out.push_str(verdict.effect.as_str());
-        out.push_str(r#"","policyPackage":"#);
-        write_text(out, &policy.package);
-        out.push_str(r#","policyVersion":"#);
-        write_text(out, &policy.version);
-        out.push_str(r#","question":"#);
-        out.push_str(self.question());
+        out.push('"');
+        if whole {
+            out.push_str(r#","policyPackage":"#);
+            write_text(out, &policy.package);
+            out.push_str(r#","policyVersion":"#);
+            write_text(out, &policy.version);
+            out.push_str(r#","question":"#);
+            out.push_str(self.question());
+        }
         out.push_str(r#","reason":"#);
         verdict.reason.write(out);
-        for (name, text) in [
-            (r#","registryDigest":"#, policy.registry.as_deref()),
-            (r#","rule":"#, verdict.rule.as_deref()),
-        ] {
-            if let Some(text) = text {
-                out.push_str(name);
-                write_text(out, text);
-            }
+        if !whole {
+            out.push_str(r#","resource":"#);
+            out.push_str(self.text.get(self.resource.clone()).unwrap_or_default());
+        } else if let Some(digest) = &policy.registry {
+            out.push_str(r#","registryDigest":"#);
+            write_text(out, digest);
+        }
+        if let Some(rule) = &verdict.rule {
+            out.push_str(r#","rule":"#);
+            write_text(out, rule);
         }
         out.push('}');
     }
@@ -278,7 +313,7 @@ fn canonical(
     question: &Question<'_>,
     verdict: &Verdict,
     policy: &Policy,
-) -> (String, Range<usize>) {
+) -> (String, Range<usize>, Range<usize>) {
     let mut out = String::with_capacity(1_024);
     out.push_str(r#"{"effect":""#);
     out.push_str(verdict.effect.as_str());
@@ -288,13 +323,13 @@ fn canonical(
     write_text(&mut out, &policy.version);
     out.push_str(r#","question":"#);
     let start = out.len();
-    question.write(&mut out);
+    let resource = question.write(&mut out);
     let asked = start..out.len();
     out.push_str(r#","reason":"#);
     verdict.reason.write(&mut out);
     write_option(&mut out, r#","registry_digest":"#, policy.registry.as_deref());
     out.push('}');
-    (out, asked)
+    (out, asked, resource)
 }
 
 #[cfg(test)]
@@ -328,7 +363,9 @@ mod tests {
             );
             let mut told = String::new();
             decision.tell(&mut told);
-            for text in [&decision.text, &told, decision.question()] {
+            let mut within = String::new();
+            decision.tell_within_frame(&mut within);
+            for text in [&decision.text, &told, decision.question(), &within, &decision.frame()] {
                 let value: serde_json::Value = serde_json::from_str(text).unwrap();
                 assert_eq!(crate::canonical(&value), *text);
             }

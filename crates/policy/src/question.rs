@@ -2,6 +2,7 @@
 
 mod read;
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
@@ -85,20 +86,24 @@ impl<'q> Question<'q> {
         out
     }
 
-    /// Members in order, so nothing is sorted here but what came as objects.
-    pub(crate) fn write(&self, out: &mut String) {
+    /// Members in order, so nothing is sorted here but what came as objects. Gives where the resource stands.
+    pub(crate) fn write(&self, out: &mut String) -> Range<usize> {
         out.push_str(r#"{"action":{"name":"#);
         write_text(out, self.action.name);
         write_member(out, r#","properties":"#, self.action.properties);
         out.push_str(r#"},"context":"#);
         write_object(out, self.context, |name| name != "approval");
-        out.push_str(r#","resource":{"id":"#);
+        out.push_str(r#","resource":"#);
+        let resource = out.len();
+        out.push_str(r#"{"id":"#);
         write_text(out, self.resource.id);
         write_member(out, r#","properties":"#, self.resource.properties);
         write_option(out, r#","system":"#, self.resource.system);
         out.push_str(r#","type":"#);
         write_text(out, self.resource.kind);
-        out.push_str(r#"},"subject":{"id":"#);
+        out.push('}');
+        let resource = resource..out.len();
+        out.push_str(r#","subject":{"id":"#);
         write_text(out, self.subject.id);
         write_member(out, r#","properties":"#, self.subject.properties);
         write_option(out, r#","tenant":"#, self.subject.tenant);
@@ -106,6 +111,7 @@ impl<'q> Question<'q> {
         write_text(out, self.subject.kind);
         write_option(out, r#"},"tenant":"#, self.asked_in());
         out.push('}');
+        resource
     }
 }
 

@@ -11,6 +11,7 @@ pub mod directory;
 pub mod following;
 pub mod permit;
 pub mod token;
+pub mod told;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -15,6 +15,7 @@ use super::openapi::ProblemBody;
 use crate::app::App;
 use crate::law::action::ReadDecisions;
 use crate::law::caller::Caller;
+use crate::law::told;
 
 /// Events of one page of the record.
 const CHUNK: usize = 500;
@@ -142,21 +143,7 @@ pub async fn list(
 /// What an event says of decisions; nothing where it holds no question.
 fn lines(body: &str) -> Vec<Line> {
     let Ok(event) = serde_json::from_str::<Value>(body) else { return Vec::new() };
-    told(&event).iter().filter_map(|told| line(&event, told)).collect()
-}
-
-/// The decisions of an event: an object each, with its id in it.
-fn told(event: &Value) -> Vec<Value> {
-    let metadata = &event["metadata"];
-    if let Value::Array(several) = &metadata["decisions"] {
-        return several.clone();
-    }
-    let mut one = metadata.clone();
-    if one["question"].is_object() {
-        one["decisionId"] = event["decisionId"].clone();
-        return vec![one];
-    }
-    Vec::new()
+    told::decisions(&event).iter().filter_map(|told| line(&event, told)).collect()
 }
 
 fn line(event: &Value, told: &Value) -> Option<Line> {
@@ -243,7 +230,8 @@ pub async fn show(
         return Err(Problem::new(Code::NotFound, format!("no event carries `{id}`")));
     }
     let made = events.iter().find_map(|event| {
-        let made = told(event).into_iter().find(|told| told["decisionId"] == id.as_str())?;
+        let made =
+            told::decisions(event).into_iter().find(|told| told["decisionId"] == id.as_str())?;
         Some((event["timestamp"].as_str()?.to_owned(), made))
     });
     let text = |name: &str| Some(made.as_ref()?.1[name].as_str()?.to_owned());

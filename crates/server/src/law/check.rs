@@ -6,8 +6,8 @@ use std::sync::Arc;
 use countersign_ground::clock::Time;
 use countersign_ground::ids::{AgentId, OperatorId};
 use countersign_ground::problem::{Code, Problem};
-use countersign_ground::record::{Event, Meta, Outcome, default_tenant};
-use countersign_policy::{Decision, Effect, Holder, Permissions, Policies, Question, Subject};
+use countersign_ground::record::{Event, default_tenant};
+use countersign_policy::{Decision, Holder, Permissions, Policies, Question, Subject};
 
 use super::Law;
 use super::action::{AskAboutOthers, AskDecision};
@@ -151,84 +151,5 @@ impl Law {
         let decision = policies.decide(question, known.holder(), at.0);
         self.metrics.answered(&decision);
         decision
-    }
-
-    /// Whether a decision stands in the record: all that is not allowed does, and as many of the others as was
-    /// configured.
-    fn is_told(&self, decision: &Decision) -> bool {
-        let percent = u16::from(self.log_allow);
-        decision.effect() != Effect::Allow
-            || percent == 100
-            || (percent > 0 && u16::from_be_bytes(self.entropy.bytes()) % 100 < percent)
-    }
-
-    /// The events of a request's decisions; their answers may be given once these are in the record. Several
-    /// decisions are one event, as long as it is not larger than `most` bytes: to make one durable costs as much as a
-    /// hundred.
-    #[must_use]
-    pub fn telling(
-        &self,
-        caller: &Caller,
-        asked: &[(Question<'_>, Decision)],
-        most: usize,
-        at: Time,
-    ) -> Vec<Event> {
-        if let [(question, decision)] = asked {
-            if !self.is_told(decision) {
-                return Vec::new();
-            }
-            let mut event = self.asked(caller, at);
-            event.outcome = outcome(decision);
-            event.decision = Some(decision.id.as_str().into());
-            tell(&mut event, question, decision);
-            return vec![event];
-        }
-        let mut events = Vec::new();
-        let mut asked = asked.iter().filter(|(_, decision)| self.is_told(decision)).peekable();
-        while asked.peek().is_some() {
-            let mut event = self.asked(caller, at);
-            let mut told = String::from("[");
-            while let Some((_, decision)) =
-                asked.next_if(|(_, next)| told.len() == 1 || told.len() + next.size() < most)
-            {
-                told.push_str(if told.len() == 1 { "" } else { "," });
-                decision.tell(&mut told);
-                if outcome(decision) == Outcome::Denied {
-                    event.outcome = Outcome::Denied;
-                }
-            }
-            told.push(']');
-            event.meta("decisions", Meta::Json(told));
-            events.push(event);
-        }
-        events
-    }
-}
-
-fn outcome(decision: &Decision) -> Outcome {
-    match decision.effect() {
-        Effect::Allow => Outcome::Success,
-        Effect::Deny | Effect::RequiresApproval => Outcome::Denied,
-    }
-}
-
-/// Says in an event what was decided, so that anyone can recompute its id.
-pub(super) fn tell(event: &mut Event, question: &Question<'_>, decision: &Decision) {
-    event.resource = Some(format!("{}/{}", question.resource.kind, question.resource.id));
-    event.meta("action", question.action.name.to_owned());
-    if !decision.verdict.diagnostics.is_empty() {
-        event.meta("diagnostics", Meta::Json(decision.diagnostics()));
-    }
-    event.meta("digest", decision.digest.to_string());
-    event.meta("effect", decision.effect().as_str());
-    event.meta("policyPackage", decision.policy.package.to_string());
-    event.meta("policyVersion", decision.policy.version.to_string());
-    event.meta("question", Meta::Json(decision.question().to_owned()));
-    event.meta("reason", decision.reason().to_string());
-    if let Some(rule) = &decision.verdict.rule {
-        event.meta("rule", rule.to_string());
-    }
-    if let Some(registry) = &decision.policy.registry {
-        event.meta("registryDigest", registry.to_string());
     }
 }

@@ -17,7 +17,7 @@ use prometheus_client::metrics::counter::Counter;
 use super::Law;
 use super::action::{Action, Reach};
 use super::caller::{Caller, Who, challenge};
-use super::check::tell;
+use super::told::tell;
 
 /// Leave to do `A`, in one tenant, by one actor, because of one decision. Only the law makes it;
 /// it is not `Clone`, so it ends with what it was made for.

@@ -154,6 +154,19 @@ async fn many_resources_are_answered_in_their_order_each_as_if_alone() {
     told.sort_unstable();
     given.sort_unstable();
     assert_eq!(told, given);
+    // From what an event says, anyone can recompute each id.
+    for event in &together {
+        for one in countersign_server::law::told::decisions(event) {
+            let canonical = json!({"effect": one["effect"], "policy_package": one["policyPackage"],
+                "policy_version": one["policyVersion"], "question": one["question"],
+                "reason": one["reason"], "registry_digest": one["registryDigest"]});
+            let (id, digest) = Decision::id_of(&canonical);
+            assert_eq!(
+                (id.as_str(), digest.to_string()),
+                (one["decisionId"].as_str().unwrap(), one["digest"].as_str().unwrap().to_owned())
+            );
+        }
+    }
     // Each is found by its id, and explained.
     let id = decisions[4]["id"].as_str().unwrap();
     let explained = app.operator().get(&format!("/api/v1/decisions/{id}")).await.expect(200);

@@ -16,6 +16,7 @@ use crate::doors::fields::{self, Fields};
 use crate::doors::openapi::ProblemBody;
 use crate::law::action::{ReadMatrix, ReloadMatrix};
 use crate::law::caller::Caller;
+use crate::law::told;
 
 type Answer<T> = Result<T, Problem>;
 
@@ -124,7 +125,7 @@ pub async fn search(
     let (first, most) = (index(offset), index(limit));
     while watch.elapsed() < PATIENCE {
         let found = app.record.search(&filter(&tenant, since, cursor)).await?;
-        for entry in found.bodies.iter().filter_map(|body| entry(body)) {
+        for entry in found.bodies.iter().flat_map(|body| told(body)) {
             if wanted.matches(&entry) {
                 total += 1;
                 if total > first && entries.len() < most {
@@ -160,32 +161,31 @@ fn filter(tenant: &str, since: Option<Time>, cursor: Option<Cursor>) -> Filter {
     }
 }
 
-/// What an event says of a decision.
-fn entry(body: &str) -> Option<Entry> {
-    let event: Value = serde_json::from_str(body).ok()?;
-    let text = |name: &str| Some(event[name].as_str()?.to_owned());
-    let meta = |name: &str| Some(event["metadata"][name].as_str()?.to_owned());
+/// The decisions by roles that an event tells of.
+fn told(body: &str) -> Vec<Entry> {
+    let Ok(event) = serde_json::from_str::<Value>(body) else { return Vec::new() };
+    told::decisions(&event).iter().filter_map(|decision| entry(&event, decision)).collect()
+}
+
+fn entry(event: &Value, decision: &Value) -> Option<Entry> {
+    let text = |of: &Value, pointer: &str| Some(of.pointer(pointer)?.as_str()?.to_owned());
     // Other policies decide, too.
-    if meta("policyPackage").is_some_and(|package| package != "rbac") {
+    if decision["policyPackage"] != "rbac" {
         return None;
     }
-    let asked =
-        |name: &str| Some(event["metadata"]["question"]["subject"][name].as_str()?.to_owned());
-    let named = text("resource")?;
-    let (resource, resource_id) = named.split_once('/')?;
     Some(Entry {
-        id: text("eventId")?,
-        timestamp: text("timestamp")?,
-        subject: asked("id").or_else(|| text("actorId"))?,
-        subject_type: asked("type").or_else(|| text("actorType"))?,
-        tenant_id: text("tenant")?,
-        resource: resource.to_owned(),
-        resource_id: resource_id.to_owned(),
-        action: meta("action")?,
-        allowed: event["outcome"] == "success",
-        reason: meta("reason")?,
-        decision_id: text("decisionId")?,
-        request_id: text("requestId"),
+        id: text(event, "/eventId")?,
+        timestamp: text(event, "/timestamp")?,
+        subject: text(decision, "/question/subject/id")?,
+        subject_type: text(decision, "/question/subject/type")?,
+        tenant_id: text(event, "/tenant")?,
+        resource: text(decision, "/question/resource/type")?,
+        resource_id: text(decision, "/question/resource/id")?,
+        action: text(decision, "/question/action/name")?,
+        allowed: decision["effect"] == "allow",
+        reason: text(decision, "/reason")?,
+        decision_id: text(decision, "/decisionId")?,
+        request_id: text(event, "/requestId"),
     })
 }
 
