@@ -1,5 +1,6 @@
 //! What every feature of Countersign stands on. It knows none of them.
 
+pub mod aside;
 pub mod clock;
 pub mod config;
 pub mod db;

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
+use countersign_ground::aside;
 use countersign_ground::clock::{Clock, Time};
 use countersign_ground::entropy::Entropy;
 use countersign_ground::ids::{AgentId, CredentialId, EventId};
@@ -151,7 +152,7 @@ impl Law {
     pub fn set_registry(&self, registry: Arc<Registry>) {
         let former = self.change(|policies| policies.registry = Some(Arc::clone(&registry)));
         // To let go of a large one takes a while.
-        std::thread::spawn(move || drop(former));
+        aside::let_go(former);
     }
 
     /// Puts other packages in force, for every decision from now on.

@@ -77,7 +77,8 @@ pub async fn batch(
     let at = at.to_string();
     let answers = asked.iter();
     let answers = answers.map(|(question, decision)| Answer::new(question, decision, &at, None));
-    Ok(json(&Answers { decisions: answers.collect(), request_id: request }))
+    let size = asked.len() * ANSWER;
+    Ok(json_of(&Answers { decisions: answers.collect(), request_id: request }, size))
 }
 
 #[derive(Serialize)]
@@ -156,7 +157,16 @@ fn wrong(at: &str, what: impl Into<String>) -> Problem {
 }
 
 pub(super) fn json(body: &impl Serialize) -> Response {
+    json_of(body, ANSWER)
+}
+
+/// About as long as one answer is.
+const ANSWER: usize = 1_024;
+
+/// An answer of about so many bytes.
+fn json_of(body: &impl Serialize, size: usize) -> Response {
+    let mut text = Vec::with_capacity(size);
     // Strings, numbers and lists always serialise.
-    let text = serde_json::to_string(body).unwrap_or_default();
+    let _ = serde_json::to_writer(&mut text, body);
     ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
 }

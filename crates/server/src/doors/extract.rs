@@ -298,8 +298,11 @@ fn not_json() -> Problem {
 }
 
 fn utf8(body: Bytes) -> Result<String, Problem> {
-    let not_utf8 = |_| Problem::new(Code::Validation, "the body is not UTF-8");
-    String::from_utf8(body.into()).map_err(not_utf8)
+    String::from_utf8(body.into()).map_err(|_| not_utf8())
+}
+
+fn not_utf8() -> Problem {
+    Problem::new(Code::Validation, "the body is not UTF-8")
 }
 
 /// A JSON body that may be large: read only once it is known that the caller may send it.
@@ -317,16 +320,50 @@ impl FromRequest<App> for LargeText {
 }
 
 impl LargeText {
-    /// The text.
+    /// The text, in pieces of at most so many bytes: a large one is never there as a whole.
     ///
     /// # Errors
     /// 413 when it is too large, 400 when it does not arrive or is not UTF-8.
-    pub async fn read(self) -> Result<Arc<str>, Problem> {
-        let body = collect(self.0, LARGE_BODY, LARGE_BODY_TIME).await?;
-        // To put it together takes a while: beside the work.
-        let text = tokio::task::spawn_blocking(move || utf8(body.to_bytes()).map(Arc::from));
-        text.await.unwrap_or_else(|error| Err(Problem::internal(error.to_string())))
+    pub async fn read(self, most: usize) -> Result<Vec<String>, Problem> {
+        announced(&self.0, LARGE_BODY)?;
+        let pieces = tokio::time::timeout(LARGE_BODY_TIME, pieces(self.0, most));
+        pieces.await.map_err(|_| too_slow())?
     }
+}
+
+async fn pieces(body: Body, most: usize) -> Result<Vec<String>, Problem> {
+    let (mut pieces, mut piece) = (Vec::new(), Vec::new());
+    let mut body = pin!(Limited::new(body, LARGE_BODY));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| cut_short(&*error, LARGE_BODY))?;
+        let mut rest = frame.data_ref().map_or(&[][..], |data| data);
+        while !rest.is_empty() {
+            let (taken, left) = rest.split_at(rest.len().min(most - piece.len()));
+            piece.extend_from_slice(taken);
+            rest = left;
+            if piece.len() == most {
+                let begun = text_of(&mut piece, &mut pieces)?;
+                piece.extend_from_slice(&begun);
+            }
+        }
+    }
+    let begun = text_of(&mut piece, &mut pieces)?;
+    if begun.is_empty() { Ok(pieces) } else { Err(not_utf8()) }
+}
+
+/// Moves a piece to the others, but for a character at its end that is not whole yet.
+fn text_of(piece: &mut Vec<u8>, pieces: &mut Vec<String>) -> Result<Vec<u8>, Problem> {
+    let whole = match std::str::from_utf8(piece) {
+        Ok(text) => text.len(),
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        Err(_) => return Err(not_utf8()),
+    };
+    let begun = piece.split_off(whole);
+    let text = String::from_utf8(std::mem::take(piece)).map_err(|_| not_utf8())?;
+    if !text.is_empty() {
+        pieces.push(text);
+    }
+    Ok(begun)
 }
 
 const LARGE_BODY: usize = 256 << 20;
@@ -340,13 +377,29 @@ pub async fn read(body: Body) -> Result<Bytes, Problem> {
     Ok(collect(body, MAX_BODY, BODY_TIME).await?.to_bytes())
 }
 
-async fn collect(body: Body, most: usize, patience: Duration) -> Result<Collected<Bytes>, Problem> {
-    let too_large =
-        || Problem::new(Code::PayloadTooLarge, format!("the body is larger than {most} bytes"));
-    // By its own word, before any of it is read.
-    if usize::try_from(body.size_hint().lower()).is_ok_and(|size| size > most) {
-        return Err(too_large());
+fn too_large(most: usize) -> Problem {
+    Problem::new(Code::PayloadTooLarge, format!("the body is larger than {most} bytes"))
+}
+
+fn too_slow() -> Problem {
+    Problem::new(Code::Validation, "the body took too long to arrive")
+}
+
+fn cut_short(error: &(dyn std::error::Error + Send + Sync + 'static), most: usize) -> Problem {
+    if error.is::<LengthLimitError>() {
+        return too_large(most);
     }
+    Problem::new(Code::Validation, "the body was cut short")
+}
+
+/// How large a body is by its own word, before any of it is read.
+fn announced(body: &Body, most: usize) -> Result<usize, Problem> {
+    let size = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if size > most { Err(too_large(most)) } else { Ok(size) }
+}
+
+async fn collect(body: Body, most: usize, patience: Duration) -> Result<Collected<Bytes>, Problem> {
+    announced(&body, most)?;
     let mut collecting = pin!(Limited::new(body, most).collect());
     // Most bodies came with their heads, and need no timer.
     let collected = match poll_immediate(collecting.as_mut()).await {
@@ -355,9 +408,8 @@ async fn collect(body: Body, most: usize, patience: Duration) -> Result<Collecte
     };
     match collected {
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Problem::new(Code::Validation, "the body was cut short")),
-        Err(_) => Err(Problem::new(Code::Validation, "the body took too long to arrive")),
+        Ok(Err(error)) => Err(cut_short(&*error, most)),
+        Err(_) => Err(too_slow()),
     }
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use countersign_ground::aside;
 use countersign_ground::clock::Time;
 use countersign_ground::db::{self, Db};
 use countersign_ground::problem::{Code, Problem};
@@ -202,32 +203,56 @@ pub async fn load<K: Kind>(
     db: &Db,
 ) -> Result<Option<Loaded<K>>, DocumentError> {
     if let Some(path) = file {
-        let text = read::<K>(path.to_owned()).await?;
-        let document = parsed(text).await?;
+        let (path, named) = (path.to_owned(), path.to_owned());
+        let read = move || K::text(&path).map_err(|error| DocumentError::File(named, error));
+        let (document, _) = beside(read).await?;
         return Ok(Some(Loaded { document, source: Source::File, version: 0 }));
     }
-    let Some((version, text)) = store::newest(db, K::NAME).await? else { return Ok(None) };
-    let document = parsed(text).await?;
+    let Some((version, pieces)) = store::newest(db, K::NAME).await? else { return Ok(None) };
+    let (document, _) = parsed(pieces).await?;
     Ok(Some(Loaded { document, source: Source::Uploaded, version }))
 }
 
-async fn read<K: Kind>(path: PathBuf) -> Result<String, DocumentError> {
-    let from = path.clone();
-    let text = tokio::task::spawn_blocking(move || K::text(&from)).await;
-    text.unwrap_or_else(|error| Err(std::io::Error::other(error)))
-        .map_err(|error| DocumentError::File(path, error))
+/// A text that was put together beside the work, and is let go there.
+pub struct Text(String);
+
+impl std::ops::Deref for Text {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
 }
 
-/// Parses beside the work: a large document takes a while.
+impl Drop for Text {
+    fn drop(&mut self) {
+        aside::let_go(std::mem::take(&mut self.0));
+    }
+}
+
+/// Parses what came in pieces; gives its text, too.
 ///
 /// # Errors
 /// Every fault.
-pub async fn parsed<K: Kind>(text: impl Into<Arc<str>>) -> Result<Arc<K>, DocumentError> {
-    let failed = |error: tokio::task::JoinError| db::Error::Query(error.to_string());
-    let text = text.into();
-    let parse = tokio::task::spawn_blocking(move || K::parse(&text));
-    let document = parse.await.map_err(failed)?;
-    document.map(Arc::new).map_err(|faults| DocumentError::Invalid(K::NAME, faults))
+pub async fn parsed<K: Kind>(pieces: Vec<String>) -> Result<(Arc<K>, Text), DocumentError> {
+    beside(move || {
+        let mut text = String::with_capacity(pieces.iter().map(String::len).sum());
+        pieces.into_iter().for_each(|piece| text.push_str(&piece));
+        Ok(text)
+    })
+    .await
+}
+
+/// Parses beside the work: a large document takes a while.
+async fn beside<K: Kind>(
+    text: impl FnOnce() -> Result<String, DocumentError> + Send + 'static,
+) -> Result<(Arc<K>, Text), DocumentError> {
+    let parse = || {
+        let text = text()?;
+        let document = K::parse(&text).map_err(|faults| DocumentError::Invalid(K::NAME, faults))?;
+        Ok((Arc::new(document), Text(text)))
+    };
+    let failed = || db::Error::Query(format!("reading the {} failed", K::NAME));
+    aside::run(parse).await.ok_or_else(failed)?
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {

@@ -43,7 +43,9 @@ impl Law {
         let mut asked = asked.iter().filter(|(_, decision)| self.is_told(decision)).peekable();
         while let Some((_, first)) = asked.peek().copied() {
             let mut event = self.asked(caller, at);
-            let mut told = String::from("[");
+            let mut told =
+                String::with_capacity(most.min(asked.size_hint().1.unwrap_or(1) * SHORT));
+            told.push('[');
             while let Some((_, decision)) =
                 asked.next_if(|(_, next)| told.len() == 1 || told.len() + next.size() < most)
             {
@@ -66,6 +68,9 @@ impl Law {
         events
     }
 }
+
+/// About as long as a decision is that shares what it can.
+const SHORT: usize = 384;
 
 fn outcome(decision: &Decision) -> Outcome {
     match decision.effect() {

@@ -14,8 +14,8 @@ const KEPT: i64 = 10;
 const ATTEMPTS: usize = 5;
 /// A text that belongs to no document after so many later numbers will never belong to one.
 const PENDING: i64 = 1_000;
-/// Bytes of a piece.
-const PIECE: usize = 1 << 18;
+/// Bytes of a piece, at most.
+pub const PIECE: usize = 1 << 18;
 
 /// A text that is stored, and of no document yet.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,7 @@ pub struct Stored {
 ///
 /// # Errors
 /// The database's failure.
-pub async fn newest(db: &Db, kind: &'static str) -> db::Result<Option<(i64, String)>> {
+pub async fn newest(db: &Db, kind: &'static str) -> db::Result<Option<(i64, Vec<String>)>> {
     for _ in 0..ATTEMPTS {
         let sql = "SELECT version, text, parts FROM documents
                     WHERE kind = $1 ORDER BY version DESC LIMIT 1";
@@ -43,16 +43,16 @@ pub async fn newest(db: &Db, kind: &'static str) -> db::Result<Option<(i64, Stri
     Err(db::Error::Query(format!("the newest {kind} in `documents` lacks parts of its text")))
 }
 
-async fn read(db: &Db, kind: &'static str, stored: Stored) -> db::Result<Option<String>> {
-    let mut text = String::new();
+async fn read(db: &Db, kind: &'static str, stored: Stored) -> db::Result<Option<Vec<String>>> {
+    let mut pieces = Vec::new();
     for part in 0..stored.parts {
         let sql = "SELECT body FROM document_parts WHERE kind = $1 AND text = $2 AND part = $3";
         match db.query_opt(sql, params![kind, stored.text, part]).await? {
-            Some(mut row) => text.push_str(&row.take::<String>()?),
+            Some(mut row) => pieces.push(row.take()?),
             None => return Ok(None),
         }
     }
-    Ok(Some(text))
+    Ok(Some(pieces))
 }
 
 /// What was uploaded last, if that was after `version`.

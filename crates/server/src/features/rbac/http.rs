@@ -105,9 +105,9 @@ pub async fn upload(
 ) -> Answer<Body<Reloaded>> {
     let permit = app.law.permit::<UploadMatrix>(&caller, "*").await?;
     app.rbac.may_be_uploaded::<Matrix>()?;
-    let text = body.read().await?;
-    let read = match parsed(text).await {
-        Ok(matrix) => put(&app, permit, matrix, Source::Uploaded).await,
+    let pieces = body.read(store::PIECE).await?;
+    let read = match parsed(pieces).await {
+        Ok((matrix, _)) => put(&app, permit, matrix, Source::Uploaded).await,
         Err(error) => Err(error.into()),
     };
     app.metrics.matrix_loaded(read.is_ok());

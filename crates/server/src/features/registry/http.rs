@@ -12,7 +12,9 @@ use countersign_policy::{Counts, Registry};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::documents::{DocumentError, Kind as _, Loaded, Source, load, parsed, store};
+use super::super::documents::{
+    DocumentError, Kind as _, Loaded, Source, Text, load, parsed, store,
+};
 use crate::app::App;
 use crate::doors::extract::LargeText;
 use crate::doors::openapi::ProblemBody;
@@ -69,10 +71,9 @@ pub async fn upload(
 ) -> Answer<Body<InForce>> {
     let permit = app.law.permit::<LoadRegistry>(&caller, "*").await?;
     app.registry.may_be_uploaded::<Registry>()?;
-    let text = body.read().await?;
-    let document = parsed::<Registry>(Arc::clone(&text)).await?;
+    let (document, text) = parsed::<Registry>(body.read(store::PIECE).await?).await?;
     let loaded = Loaded { document, source: Source::Uploaded, version: 0 };
-    put(&app, permit, loaded, text).await.map(Body)
+    put(&app, permit, loaded, Some(text)).await.map(Body)
 }
 
 /// Reads the file again that governs, for whoever `permit` is.
@@ -81,7 +82,7 @@ pub async fn upload(
 /// When it can't be read or is none: the old one stays in force.
 pub async fn again(app: &App, permit: Permit<LoadRegistry>) -> Answer<Option<InForce>> {
     match load::<Registry>(app.registry.file.as_deref(), &app.db).await? {
-        Some(loaded) => put(app, permit, loaded, "".into()).await.map(Some),
+        Some(loaded) => put(app, permit, loaded, None).await.map(Some),
         None => Ok(None),
     }
 }
@@ -110,13 +111,13 @@ async fn put(
     app: &App,
     permit: Permit<LoadRegistry>,
     loaded: Loaded<Registry>,
-    text: Arc<str>,
+    text: Option<Text>,
 ) -> Answer<InForce> {
     let now = app.clock.now();
     let Loaded { document, source, .. } = loaded;
-    let stored = match source {
-        Source::Uploaded => Some(store::store(&app.db, Registry::NAME, &text).await?),
-        Source::BuiltIn | Source::File => None,
+    let stored = match text {
+        Some(text) => Some(store::store(&app.db, Registry::NAME, &text).await?),
+        None => None,
     };
     let mut event = app.event("registry.loaded", now);
     event.resource = Some("registry".into());
