@@ -1,9 +1,12 @@
 //! Packages: rules of one's own, written in Rego and bound to systems and to types of resources. Each is
 //! one file, read, checked and compiled whole; evaluating one is bounded in time and memory.
 
+mod answer;
 mod compile;
 mod evaluate;
 mod functions;
+mod growth;
+mod input;
 mod metadata;
 mod text;
 

@@ -271,9 +271,9 @@ decision := {"effect": "allow", "reason": "ok", "obligations": [{"type": "t", "p
 decision := {"effect": "allow", "reason": "two"}
     deny no_matching_rule - [docs.rego: `decision` has no value: no rule applies, or two disagree]
 decision := count([1 | some i in range; some j in range])
-    deny error example.one/error [docs.rego:8: stopped: it may take 1000000 instructions, 100 ms and 16 MiB]
+    deny error example.one/error [docs.rego:8: stopped: it may take 1000000 instructions, 500 ms and 16 MiB]
 decision := count([x | some i in range; some j in range; x := [i, j]])
-    deny error example.one/error [docs.rego:8: stopped: it may take 1000000 instructions, 100 ms and 16 MiB]
+    deny error example.one/error [docs.rego:8: stopped: it may take 1000000 instructions, 500 ms and 16 MiB]
 decision := count(numbers.range(1, 9000000000000000000))
     deny error example.one/error [docs.rego:7: `numbers.range`: the result may be larger than 4194304 bytes]
 decision := count(numbers.range_step(1, 9000000000000000000, 1))
@@ -303,7 +303,7 @@ e9 := [e3, e3, e3, e3, e3, e3, e3, e3, e3, e3, e3, e3]
 decision := strings.replace_n({"a": "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "b": "cccccccccccc
     deny error example.one/error [docs.rego:7: `strings.replace_n`: the result may be larger than 4194304 bytes]
 x17 := x16 * x16
-    deny error example.one/error [docs.rego: stopped: it may take 1000000 instructions, 100 ms and 16 MiB]
+    deny error example.one/error [docs.rego: stopped: it may take 1000000 instructions, 500 ms and 16 MiB]
 "#);
 }
 
