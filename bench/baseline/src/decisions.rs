@@ -1,11 +1,12 @@
-//! Decisions in process: how many a second one core makes, by few roles and by many, and by the package
-//! for SSH certificates.
+//! Decisions in process: how many a second one core makes, by few roles and by many, by the package for SSH
+//! certificates, and by a package in Rego.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_policy::{Form, Holder, Matrix, Policies, Question, Registry};
+use countersign_policy::{Form, Holder, Matrix, Packages, Policies, Question, Registry};
 use serde_json::{Value, json};
 
 use crate::Error;
@@ -13,23 +14,25 @@ use crate::Error;
 const SPAN: Duration = Duration::from_millis(200);
 const ROUNDS: usize = 15;
 
-/// Prints decisions a second as JSON: with the built-in matrix, with 10 and 1 000 roles, and about
-/// certificates, their ids included.
+/// Prints decisions a second as JSON: with the built-in matrix, with 10 and 1 000 roles, and, their ids included,
+/// about certificates and by rules in Rego.
 pub(crate) fn run() -> Result<(), Error> {
     let (ten, thousand) = (Matrix::parse(&file(10))?, Matrix::parse(&file(1_000))?);
     let built_in = Matrix::built_in();
-    let (mut few, mut many, mut own, mut ssh) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let certificates = Certificates::new()?;
+    let (mut few, mut many, mut own) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ssh, mut rego) = (Vec::new(), Vec::new());
+    let (certificates, rules) = (Asked::of_certificates()?, Asked::by_rules()?);
     // In turn, so that all meet the same noise.
     for _ in 0..ROUNDS {
         few.push(rate(&ten, "role9", "resource9"));
         many.push(rate(&thousand, "role999", "resource999"));
         own.push(rate(&built_in, "approver", "policy"));
         ssh.push(certificates.rate()?);
+        rego.push(rules.rate()?);
     }
     let figures = json!({
         "ten_roles": median(few), "thousand_roles": median(many), "built_in": median(own),
-        "ssh": median(ssh),
+        "ssh": median(ssh), "rego": median(rego),
     });
     println!("{figures}");
     Ok(())
@@ -70,14 +73,48 @@ fn rate(matrix: &Matrix, role: &str, resource: &str) -> f64 {
     rate
 }
 
-/// A registry of a thousand actors, and a question about one of them.
-struct Certificates {
+/// Rules of several kinds, of which the last one applies.
+const RULES: &str = r#"# METADATA
+# custom: {id: bench.documents, version: v1, systems: [docs]}
+package bench.documents
+
+decision := {"effect": "allow", "reason": "owner"} if {
+	input.action.name == "read"
+	input.resource.properties.owner == input.subject.id
+} else := {"effect": "allow", "reason": "listed"} if {
+	some role in data.registry.subject.roles
+	role == "editor"
+	startswith(input.resource.id, "draft-")
+} else := {"effect": "requires_approval", "reason": "member", "approval_level": 2,
+	"obligations": [{"type": "docs.watermark", "parameters": {"text": sprintf("for %s", [input.subject.id])}}]} if {
+	input.subject.properties.team in ["red", "green", "blue"]
+	every tag in input.resource.properties.tags { not startswith(tag, "secret") }
+} else := {"effect": "deny", "reason": "no_rule"}
+"#;
+
+/// Policies, and a question.
+struct Asked {
     policies: Policies,
     question: Value,
 }
 
-impl Certificates {
-    fn new() -> Result<Self, Error> {
+impl Asked {
+    /// A question that a package in Rego answers.
+    fn by_rules() -> Result<Self, Error> {
+        let files = BTreeMap::from([("documents.rego".to_owned(), RULES.to_owned())]);
+        let question = json!({
+            "subject": {"id": "ada", "type": "user", "properties": {"team": "blue"}}, "action": "write",
+            "resource": {"id": "doc-1", "type": "document", "system": "docs",
+                "properties": {"owner": "bob", "tags": ["one", "two", "three"]}},
+            "context": {"address": "192.0.2.1"},
+        });
+        let packages = Some(Arc::new(Packages::read(&files)?));
+        let policies = Policies { matrix: Arc::new(Matrix::built_in()), registry: None, packages };
+        Ok(Self { policies, question })
+    }
+
+    /// A question about one of a thousand actors.
+    fn of_certificates() -> Result<Self, Error> {
         let names: Vec<String> = (0..1_000).map(|n| format!("agt-bench-{n}")).collect();
         let resources: Vec<Value> = names
             .iter()
