@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 pub use search::{__path_actions, __path_resources, __path_subjects, actions, resources, subjects};
 
-use super::check::{self, Answered, decided, invalid};
+use super::check::{self, Answered, Turns, decided, invalid};
 use super::extract::{content_type, read};
 use super::openapi::ProblemBody;
 use crate::app::App;
@@ -213,6 +213,7 @@ async fn asked_until<'q>(
 ) -> Result<Vec<Question<'q>>, Problem> {
     let policies = app.law.policies_for(caller);
     let now = app.clock.now().0;
+    let mut turns = Turns::begin();
     let mut asked = Vec::new();
     for question in questions {
         let Ok(question) = question else {
@@ -222,6 +223,7 @@ async fn asked_until<'q>(
             continue;
         };
         asked.push(*question);
+        turns.give().await;
         let known = app.law.known(&question.subject, &caller.tenant);
         let permitted = policies.decide(question, known.holder(), now).effect() == Effect::Allow;
         if semantic.ends_with(permitted) {

@@ -1,8 +1,10 @@
 //! `/v1/check` and `/v1/batch-check`: a decision for whoever enforces it.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use countersign_ground::clock::Time;
+use countersign_ground::clock::{Stopwatch, Time};
 use countersign_ground::problem::{Code, Problem};
 use countersign_policy::{Answer, Decision, Fault, Form, Parts, Question, Resource, strict};
 use futures_util::future::try_join_all;
@@ -110,12 +112,11 @@ pub(super) async fn decided<'q>(
     }
     let policies = app.law.policies_for(caller);
     let at = app.clock.now();
+    let mut turns = Turns::begin();
     let mut asked = Vec::with_capacity(questions.len());
     let mut size = 0;
     for question in questions {
-        if asked.len() % AT_ONCE == AT_ONCE - 1 {
-            tokio::task::yield_now().await;
-        }
+        turns.give().await;
         let decision = app.law.answer(&policies, caller, question, at);
         fits(decision.question().len())?;
         size += decision.question().len();
@@ -130,8 +131,25 @@ pub(super) async fn decided<'q>(
     Ok(Answered { asked, at })
 }
 
-/// Decisions between which others get a turn.
-const AT_ONCE: usize = 256;
+/// Others' turns while many questions are decided, some by rules that take long.
+pub(super) struct Turns(Stopwatch);
+
+/// How long others wait at most, or for as long as one decision takes.
+const TURN: Duration = Duration::from_millis(1);
+
+impl Turns {
+    pub(super) fn begin() -> Self {
+        Self(Stopwatch::start())
+    }
+
+    /// Between two decisions.
+    pub(super) async fn give(&mut self) {
+        if self.0.elapsed() > TURN {
+            tokio::task::yield_now().await;
+            *self = Self::begin();
+        }
+    }
+}
 
 /// Refuses what is too long for the record.
 pub(super) fn fits(size: usize) -> Result<(), Problem> {

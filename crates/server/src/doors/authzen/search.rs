@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{Asked, ProblemBody};
 use crate::app::App;
-use crate::doors::check::{self, invalid};
+use crate::doors::check::{self, Turns, invalid};
 use crate::law::action::AskAboutOthers;
 use crate::law::caller::{Caller, Who};
 
@@ -243,6 +243,7 @@ impl Search<'_> {
         let asked = canonical(self.asked);
         check::fits(asked.len())?;
         let now = app.clock.now();
+        let mut turns = Turns::begin();
         let mut results = Vec::new();
         let mut next = String::new();
         for (n, candidate) in candidates.iter().enumerate().skip(page.from) {
@@ -250,9 +251,7 @@ impl Search<'_> {
                 next = n.to_string();
                 break;
             }
-            if n % AT_ONCE == 0 {
-                tokio::task::yield_now().await;
-            }
+            turns.give().await;
             let (question, result) = ask(candidate);
             let known = app.law.known(&question.subject, &caller.tenant);
             if self.policies.decide(&question, known.holder(), now.0).effect() == Effect::Allow {
@@ -272,6 +271,3 @@ impl Search<'_> {
         Ok(self.app.record.append(event).await?)
     }
 }
-
-/// Candidates between which others get a turn.
-const AT_ONCE: usize = 256;
