@@ -1,9 +1,11 @@
 //! The known answers: certificates, and the ids of their decisions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use countersign_policy::{
-    Decision, Effect, Form, Holder, Matrix, Policies, Question, Registry, canonical, strict,
+    Decision, Effect, Form, Holder, Matrix, Packages, Policies, Question, Registry, canonical,
+    strict,
 };
 use serde_json::{Value, json};
 
@@ -99,4 +101,25 @@ fn what_approval_says_is_no_part_of_the_question() {
     assert_eq!(decided(&policies, &request).id, before.id);
     request["context"]["approvals"] = "somebody's".into();
     assert_ne!(decided(&policies, &request).id, before.id);
+}
+
+#[test]
+fn the_certification_scenario_is_answered_by_the_examples_package() {
+    let example = |path: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/authzen/");
+        std::fs::read_to_string(format!("{folder}{path}")).unwrap()
+    };
+    let rules = example("policies/packages/records.rego");
+    let packages = Packages::read(&BTreeMap::from([("records.rego".to_owned(), rules)])).unwrap();
+    let policies = Policies {
+        matrix: Arc::new(Matrix::built_in()),
+        registry: Some(Arc::new(Registry::parse(&example("registry.json")).unwrap())),
+        packages: Some(Arc::new(packages)),
+    };
+    let fixture: Value = serde_json::from_str(&crate::vector("authzen-fixture.json")).unwrap();
+    for case in fixture["decisions"].as_array().unwrap() {
+        let question = Question::read(&case["request"], Form::AuthZen).unwrap();
+        let decision = policies.decide(&question, Holder::Stranger, 0);
+        assert_eq!(decision.effect() == Effect::Allow, case["decision"], "{}", case["request"]);
+    }
 }
