@@ -31,7 +31,7 @@ pub trait Kind: Sized + Send + Sync + 'static {
     /// # Errors
     /// When it can't be read.
     fn text(path: &Path) -> io::Result<String> {
-        std::fs::read_to_string(path)
+        read_file(path)
     }
 
     /// Reads one.
@@ -253,6 +253,17 @@ async fn beside<K: Kind>(
     };
     let failed = || db::Error::Query(format!("reading the {} failed", K::NAME));
     aside::run(parse).await.ok_or_else(failed)?
+}
+
+/// The text of a regular file: to open a pipe may take for ever, and whoever reads next waits behind it.
+///
+/// # Errors
+/// When it is none, can't be read, or is not UTF-8.
+pub fn read_file(path: &Path) -> io::Result<String> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("is not a regular file"));
+    }
+    std::fs::read_to_string(path)
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use countersign_policy::{Fault, InvalidPackages, Packages};
 
-use super::documents::Kind;
+use super::documents::{Kind, read_file};
 
 /// Where in the directory they lie.
 const FOLDER: &str = "packages";
@@ -60,7 +60,7 @@ pub fn files(directory: &Path) -> io::Result<BTreeMap<String, String>> {
         }
         let named =
             |error: io::Error| io::Error::new(error.kind(), format!("{FOLDER}/{name}: {error}"));
-        let text = std::fs::read_to_string(directory.join(FOLDER).join(&name)).map_err(named)?;
+        let text = read_file(&directory.join(FOLDER).join(&name)).map_err(named)?;
         files.insert(name, text);
     }
     Ok(files)

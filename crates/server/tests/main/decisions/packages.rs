@@ -123,6 +123,14 @@ async fn a_directory_is_read_again_when_it_changes_and_what_can_not_be_used_chan
     fs::write(folder.path().join("packages/more.rego"), b"\xff").unwrap();
     let problem = app.operator().post(RELOAD, json!({})).await.problem(409, "CONFLICT");
     assert!(problem["detail"].as_str().unwrap().contains("packages/more.rego"), "{problem}");
+    // A pipe would be waited for without end; here what is no file is a folder.
+    fs::remove_file(folder.path().join("packages/more.rego")).unwrap();
+    fs::create_dir(folder.path().join("packages/more.rego")).unwrap();
+    let problem = app.operator().post(RELOAD, json!({})).await.problem(409, "CONFLICT");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("more.rego: is not a regular file"),
+        "{problem}"
+    );
     fs::remove_dir_all(folder.path()).unwrap();
     app.operator().post(RELOAD, json!({})).await.expect(409);
     assert_eq!(reason(&app, "read").await, "may");
