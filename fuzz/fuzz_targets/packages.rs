@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use countersign_policy::{Form, Holder, Matrix, Packages, Policies, Question};
+use countersign_policy::{Form, Json, Holder, Matrix, Packages, Policies, Question};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 
@@ -24,7 +24,8 @@ fuzz_target!(|rules: &str| {
     };
     let policies =
         Policies { matrix: Matrix::built_in().into(), registry: None, packages: Some(packages.into()) };
-    let question = Question::read(&QUESTION, Form::Check).expect("a question");
+    let json = Json::from(&*QUESTION);
+    let question = Question::read(&json, Form::Check).expect("a question");
     let decision = policies.decide(&question, Holder::Stranger, 1_700_000_000_000_000);
     assert_eq!(&*decision.policy.package, "fuzzed");
 });

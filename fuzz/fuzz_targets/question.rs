@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use countersign_policy::{Form, Holder, Matrix, Policies, Question, Registry, strict};
+use countersign_policy::{Form, Holder, Json, Matrix, Policies, Question, Registry};
 use libfuzzer_sys::fuzz_target;
 
 static POLICIES: LazyLock<Policies> = LazyLock::new(|| {
@@ -14,11 +14,12 @@ static POLICIES: LazyLock<Policies> = LazyLock::new(|| {
 });
 
 fuzz_target!(|text: &str| {
-    let Ok(value) = strict(text) else { return };
+    let Ok(value) = Json::read(text) else { return };
     for form in [Form::Check, Form::AuthZen, Form::Canonical] {
         let Ok(question) = Question::read(&value, form) else { continue };
         let decision = POLICIES.decide(&question, Holder::Stranger, 0);
-        let text = strict(&question.canonical()).expect("a canonical question is JSON");
+        let canonical = question.canonical();
+        let text = Json::read(&canonical).expect("a canonical question is JSON");
         let again = Question::read(&text, Form::Canonical).expect("it is read back");
         assert_eq!(POLICIES.decide(&again, Holder::Stranger, 0), decision);
     }

@@ -1,7 +1,7 @@
 //! Any text is a registry or says where it is none; the digest is that of its canonical form.
 #![no_main]
 
-use countersign_policy::{Form, Holder, Matrix, Policies, Question, Registry, canonical, strict};
+use countersign_policy::{Form, Holder, Json, Matrix, Policies, Question, Registry, canonical, strict};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -20,7 +20,7 @@ fuzz_target!(|text: &str| {
             "subject": {"type": subject, "id": name}, "action": "read",
             "resource": {"type": kind, "id": id},
         });
-        if let Ok(question) = Question::read(&asked, Form::Check) {
+        if let Ok(question) = Question::read(&Json::from(&asked), Form::Check) {
             let _ = policies.decide(&question, Holder::Stranger, 0);
         }
     }

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_policy::{Form, Holder, Matrix, Packages, Policies, Question, Registry};
+use countersign_policy::{Form, Holder, Json, Matrix, Packages, Policies, Question, Registry};
 use serde_json::{Value, json};
 
 use crate::Error;
@@ -144,8 +144,8 @@ impl Asked {
     }
 
     fn rate(&self) -> Result<f64, Error> {
-        let question =
-            Question::read(&self.question, Form::Check).map_err(|fault| fault.to_string())?;
+        let question = Json::from(&self.question);
+        let question = Question::read(&question, Form::Check).map_err(|fault| fault.to_string())?;
         #[expect(clippy::disallowed_methods, reason = "it measures")]
         let start = std::time::Instant::now();
         let mut decisions = 0_u64;

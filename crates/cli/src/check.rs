@@ -8,8 +8,8 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use countersign_ground::clock::Clock;
 use countersign_policy::{
-    Answer, Fault, Form, Holder, InvalidMatrix, InvalidPackages, InvalidRegistry, Matrix, Packages,
-    Policies, Question, Registry, strict,
+    Answer, Fault, Form, Holder, InvalidMatrix, InvalidPackages, InvalidRegistry, Json, Matrix,
+    Packages, Policies, Question, Registry,
 };
 use countersign_server::features::packages::files;
 use serde_json::Value;
@@ -77,12 +77,16 @@ pub(crate) async fn run(
 
 fn offline(check: &Check, request: &[u8]) -> anyhow::Result<Value> {
     let text = std::str::from_utf8(request).context("the question is not UTF-8")?;
-    let value = strict(text).context("the question can't be read")?;
+    let value = Json::read(text).context("the question can't be read")?;
     let question = Question::read(&value, Form::Check).map_err(anyhow::Error::msg)?;
     let policies = policies(check)?;
     let now = Clock::System.now();
     let decision = policies.decide(&question, Holder::Stranger, now.0);
-    Ok(serde_json::to_value(Answer::new(&question, &decision, &now.to_string(), None))?)
+    let mut answer = String::new();
+    let at = now.to_string();
+    Answer { question: &question, decision: &decision, at: &at, request_id: None }
+        .write(&mut answer);
+    Ok(serde_json::from_str(&answer)?)
 }
 
 fn policies(check: &Check) -> anyhow::Result<Policies> {

@@ -1,70 +1,84 @@
 //! RFC 8785: one text for one JSON value.
 
-use serde_json::{Map, Number, Value};
+use std::fmt::Write;
+
+use serde_json::{Number, Value};
+
+use crate::json::{Json, Members};
 
 /// The JSON canonical form of `value`.
 #[must_use]
 pub fn canonical(value: &Value) -> String {
-    let mut out = String::new();
-    write(&mut out, value);
-    out
+    Json::from(value).canonical()
 }
 
-/// Adds the canonical form of a value.
-pub(crate) fn write(out: &mut String, value: &Value) {
-    match value {
-        Value::Null => out.push_str("null"),
-        Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
-        Value::Number(number) => write_number(out, number),
-        Value::String(text) => write_text(out, text),
-        Value::Array(items) => {
-            out.push('[');
-            for (i, item) in items.iter().enumerate() {
-                out.push_str(if i == 0 { "" } else { "," });
-                write(out, item);
+impl Json<'_> {
+    /// The JSON canonical form.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out);
+        out
+    }
+
+    /// Adds the canonical form.
+    pub(crate) fn write(&self, out: &mut String) {
+        match self {
+            Self::Null => out.push_str("null"),
+            Self::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
+            Self::Number(number) => write_number(out, number),
+            Self::Text(text) => write_text(out, text),
+            Self::List(items) => {
+                out.push('[');
+                for (i, item) in items.iter().enumerate() {
+                    out.push_str(if i == 0 { "" } else { "," });
+                    item.write(out);
+                }
+                out.push(']');
             }
-            out.push(']');
+            Self::Object(members) => members.write(out, |_| true),
         }
-        Value::Object(members) => write_object(out, members, |_| true),
     }
 }
 
-/// Adds an object with those of its members that are kept.
-pub(crate) fn write_object(
-    out: &mut String,
-    members: &Map<String, Value>,
-    kept: impl Fn(&str) -> bool,
-) {
-    let mut members: Vec<_> = members.iter().filter(|(name, _)| kept(name)).collect();
-    // Section 3.2.3: by UTF-16 code units, which differ from bytes beyond the BMP alone.
-    if members.iter().any(|(name, _)| !name.is_ascii()) {
-        members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+impl Members<'_> {
+    /// Adds an object with those of its members that are kept; they are in order.
+    pub(crate) fn write(&self, out: &mut String, kept: impl Fn(&str) -> bool) {
+        out.push('{');
+        for (i, (name, member)) in self.iter().filter(|(name, _)| kept(name)).enumerate() {
+            out.push_str(if i == 0 { "" } else { "," });
+            write_text(out, name);
+            out.push(':');
+            member.write(out);
+        }
+        out.push('}');
     }
-    out.push('{');
-    for (i, (name, member)) in members.into_iter().enumerate() {
-        out.push_str(if i == 0 { "" } else { "," });
-        write_text(out, name);
-        out.push(':');
-        write(out, member);
-    }
-    out.push('}');
 }
 
 /// Section 3.2.2.3: numbers as ECMAScript writes them.
 fn write_number(out: &mut String, number: &Number) {
     match (number.as_i64(), number.as_f64()) {
-        (Some(int), _) if int.unsigned_abs() <= 1 << 53 => out.push_str(&int.to_string()),
+        (Some(int), _) if int.unsigned_abs() <= 1 << 53 => {
+            // A string is always written.
+            let _ = write!(out, "{int}");
+        }
         (_, Some(float)) => out.push_str(ryu_js::Buffer::new().format(float)),
         _ => out.push_str(&number.to_string()),
     }
 }
 
-/// Section 3.2.2.2: what must be escaped, as briefly as it can be.
-pub(crate) fn write_text(out: &mut String, text: &str) {
+/// Adds a string (section 3.2.2.2): what must be escaped, as briefly as it can be.
+pub fn write_text(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
-    while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
-    {
+    // Without a way out in the middle, so that it looks at many bytes at once: most need no escapes.
+    let special = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
+    if !text.bytes().fold(false, |found, byte| found | special(byte)) {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
+    while let Some(at) = rest.bytes().position(special) {
         out.push_str(&rest[..at]);
         match rest.as_bytes()[at] {
             b'"' => out.push_str("\\\""),

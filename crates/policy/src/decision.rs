@@ -1,7 +1,9 @@
 //! The decision, and the id that anyone can recompute.
 
 mod reason;
+mod told;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -41,20 +43,20 @@ impl Effect {
 }
 
 /// `decision:` and the first 16 hex digits of the digest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DecisionId(String);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecisionId([u8; 25]);
 
 impl DecisionId {
     /// As it is written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
 impl fmt::Display for DecisionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -69,12 +71,13 @@ impl Digest {
     }
 
     fn id(self) -> DecisionId {
-        DecisionId(format!("decision:{}", hex::encode(&self.0[..8])))
+        let mut id = *b"decision:0123456789abcdef";
+        // Twice as many digits as bytes.
+        let _ = hex::encode_to_slice(&self.0[..8], &mut id[9..]);
+        DecisionId(id)
     }
-}
 
-impl Digest {
-    fn write(self, out: &mut String) {
+    pub(crate) fn write(self, out: &mut String) {
         let mut digits = [0; 64];
         // Twice as many digits as bytes.
         let _ = hex::encode_to_slice(self.0, &mut digits);
@@ -119,7 +122,7 @@ pub struct Verdict {
     /// Why.
     pub reason: Reason,
     /// The rule that decided: its place in the policy. None when no rule did.
-    pub rule: Option<Box<str>>,
+    pub rule: Option<Cow<'static, str>>,
     /// What it comes with.
     pub obligations: Vec<Obligation>,
     /// The level that whoever countersigns it needs.
@@ -148,7 +151,7 @@ impl Verdict {
 
     /// Names the rule that decided.
     #[must_use]
-    pub fn by(self, rule: impl Into<Box<str>>) -> Self {
+    pub fn by(self, rule: impl Into<Cow<'static, str>>) -> Self {
         Self { rule: Some(rule.into()), ..self }
     }
 
@@ -184,97 +187,6 @@ impl Decision {
         let (text, question, resource) = canonical(question, &verdict, &policy);
         let digest = Digest::of(&text);
         Self { id: digest.id(), digest, verdict, policy, text, question, resource }
-    }
-
-    /// The canonical question (RFC 8785).
-    #[must_use]
-    pub fn question(&self) -> &str {
-        self.text.get(self.question.clone()).unwrap_or_default()
-    }
-
-    /// What failed, as a list (RFC 8785).
-    #[must_use]
-    pub fn diagnostics(&self) -> String {
-        let mut out = String::from("[");
-        for (at, diagnostic) in self.verdict.diagnostics.iter().enumerate() {
-            out.push_str(if at == 0 { "" } else { "," });
-            write_text(&mut out, diagnostic);
-        }
-        out.push(']');
-        out
-    }
-
-    /// About how long [`Decision::tell`] is, in bytes.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.text.len() + 256
-    }
-
-    /// The question without its resource (RFC 8785): what many questions share.
-    #[must_use]
-    pub fn frame(&self) -> String {
-        let [before, after] = self.around();
-        format!("{before}{after}")
-    }
-
-    /// Whether another decision answers the same question of another resource, by the same policy.
-    #[must_use]
-    pub fn shares_frame(&self, other: &Self) -> bool {
-        self.policy == other.policy && self.around() == other.around()
-    }
-
-    /// What stands before and after the resource, without its name.
-    fn around(&self) -> [&str; 2] {
-        let before = self.question.start..self.resource.start - r#""resource":"#.len();
-        let after = self.resource.end + ",".len()..self.question.end;
-        [before, after].map(|part| self.text.get(part).unwrap_or_default())
-    }
-
-    /// Adds all that the record says of it, as one object (RFC 8785).
-    pub fn tell(&self, out: &mut String) {
-        self.tell_more(out, true);
-    }
-
-    /// The same, without what it shares with others: the question's frame and the policy.
-    pub fn tell_within_frame(&self, out: &mut String) {
-        self.tell_more(out, false);
-    }
-
-    fn tell_more(&self, out: &mut String, whole: bool) {
-        let (verdict, policy) = (&self.verdict, &self.policy);
-        out.push_str(r#"{"decisionId":"#);
-        write_text(out, self.id.as_str());
-        if !verdict.diagnostics.is_empty() {
-            out.push_str(r#","diagnostics":"#);
-            out.push_str(&self.diagnostics());
-        }
-        out.push_str(r#","digest":""#);
-        self.digest.write(out);
-        out.push_str(r#"","effect":""#);
-        out.push_str(verdict.effect.as_str());
-        out.push('"');
-        if whole {
-            out.push_str(r#","policyPackage":"#);
-            write_text(out, &policy.package);
-            out.push_str(r#","policyVersion":"#);
-            write_text(out, &policy.version);
-            out.push_str(r#","question":"#);
-            out.push_str(self.question());
-        }
-        out.push_str(r#","reason":"#);
-        verdict.reason.write(out);
-        if !whole {
-            out.push_str(r#","resource":"#);
-            out.push_str(self.text.get(self.resource.clone()).unwrap_or_default());
-        } else if let Some(digest) = &policy.registry {
-            out.push_str(r#","registryDigest":"#);
-            write_text(out, digest);
-        }
-        if let Some(rule) = &verdict.rule {
-            out.push_str(r#","rule":"#);
-            write_text(out, rule);
-        }
-        out.push('}');
     }
 
     /// The decision of the matrix that follows from a reason: `Ok` allows, `Err` denies.
@@ -337,13 +249,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::question::{Action, Resource, Subject, nothing};
+    use crate::json::{Members, nothing};
+    use crate::question::{Action, Resource, Subject};
 
     #[test]
     fn the_text_that_is_hashed_is_canonical() {
         let properties =
             json!({"b": [1, {"z": 0.5, "a": null}], "a\u{1}": "\u{10000}", "\u{fb33}": true});
-        let properties = properties.as_object().unwrap();
+        let properties = &Members::from(properties.as_object().unwrap());
         let question = Question {
             subject: Subject { kind: "agent", id: "quoted \" and ü", tenant: None, properties },
             action: Action { name: "read", properties: nothing() },
@@ -365,7 +278,8 @@ mod tests {
             decision.tell(&mut told);
             let mut within = String::new();
             decision.tell_within_frame(&mut within);
-            for text in [&decision.text, &told, decision.question(), &within, &decision.frame()] {
+            let (alone, frame) = (decision.metadata(), decision.frame());
+            for text in [&decision.text, &told, decision.question(), &within, &alone, &frame] {
                 let value: serde_json::Value = serde_json::from_str(text).unwrap();
                 assert_eq!(crate::canonical(&value), *text);
             }

@@ -19,15 +19,15 @@ mod registry;
 pub mod ssh;
 
 pub use answer::Answer;
-pub use canonical::canonical;
+pub use canonical::{canonical, write_text};
 pub use decision::{Decision, DecisionId, Digest, Effect, Obligation, Policy, Reason, Verdict};
 pub use explain::{Trail, Tried, Untold};
 pub use fault::Fault;
 pub use inventory::{InvalidInventory, Inventory};
-pub use json::strict;
+pub use json::{Json, Members, nothing, strict};
 pub use matrix::{InvalidMatrix, Matrix};
 pub use packages::{InvalidPackages, Package, Packages};
 pub use permission::{InvalidPermission, Permission, Permissions};
 pub use policies::{Holder, Policies};
-pub use question::{Action, Form, Object, Parts, Question, Resource, Subject, nothing};
+pub use question::{Action, Form, Parts, Question, Resource, Subject};
 pub use registry::{Counts, Difference, InvalidRegistry, Registry, differences};

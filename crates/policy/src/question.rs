@@ -3,16 +3,11 @@
 mod read;
 
 use std::ops::Range;
-use std::sync::LazyLock;
 
-use serde_json::{Map, Value};
-
-use crate::canonical::{write_object, write_text};
+use crate::canonical::write_text;
+use crate::json::Members;
 
 pub use read::{Form, Parts};
-
-/// Members of a JSON object.
-pub type Object = Map<String, Value>;
 
 /// A question, lent: asking costs no copies.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +19,7 @@ pub struct Question<'q> {
     /// To what.
     pub resource: Resource<'q>,
     /// Under which circumstances. `approval` is no part of the question.
-    pub context: &'q Object,
+    pub context: &'q Members<'q>,
     /// The tenant it is asked in, if that was said.
     pub tenant: Option<&'q str>,
 }
@@ -39,7 +34,7 @@ pub struct Subject<'q> {
     /// Whose it is.
     pub tenant: Option<&'q str>,
     /// What else is said of it.
-    pub properties: &'q Object,
+    pub properties: &'q Members<'q>,
 }
 
 /// What would be done.
@@ -48,7 +43,7 @@ pub struct Action<'q> {
     /// A permission's action, or whatever a policy knows.
     pub name: &'q str,
     /// What else is said of it.
-    pub properties: &'q Object,
+    pub properties: &'q Members<'q>,
 }
 
 /// What it would be done to.
@@ -61,14 +56,7 @@ pub struct Resource<'q> {
     /// Which system it belongs to.
     pub system: Option<&'q str>,
     /// What else is said of it.
-    pub properties: &'q Object,
-}
-
-/// An object without members.
-#[must_use]
-pub fn nothing() -> &'static Object {
-    static NOTHING: LazyLock<Object> = LazyLock::new(Object::new);
-    &NOTHING
+    pub properties: &'q Members<'q>,
 }
 
 impl<'q> Question<'q> {
@@ -92,7 +80,7 @@ impl<'q> Question<'q> {
         write_text(out, self.action.name);
         write_member(out, r#","properties":"#, self.action.properties);
         out.push_str(r#"},"context":"#);
-        write_object(out, self.context, |name| name != "approval");
+        self.context.write(out, |name| name != "approval");
         out.push_str(r#","resource":"#);
         let resource = out.len();
         out.push_str(r#"{"id":"#);
@@ -115,9 +103,9 @@ impl<'q> Question<'q> {
     }
 }
 
-fn write_member(out: &mut String, name: &str, object: &Object) {
+fn write_member(out: &mut String, name: &str, object: &Members<'_>) {
     out.push_str(name);
-    write_object(out, object, |_| true);
+    object.write(out, |_| true);
 }
 
 pub(crate) fn write_option(out: &mut String, name: &str, text: Option<&str>) {

@@ -9,11 +9,10 @@ mod read;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::decision::{Policy, Reason};
 use crate::fault::Fault;
-use crate::question::{Object, Question};
+use crate::json::{Json, Members};
+use crate::question::Question;
 
 pub(crate) use actor::Actor;
 pub use diff::{Difference, differences};
@@ -269,7 +268,7 @@ impl Resource {
 
     /// What else is known of it.
     #[must_use]
-    pub fn attributes(&self) -> Object {
+    pub fn attributes(&self) -> Members<'_> {
         object(&self.attributes)
     }
 
@@ -299,14 +298,14 @@ impl Subject {
 
     /// What else is known of it.
     #[must_use]
-    pub fn properties(&self) -> Object {
+    pub fn properties(&self) -> Members<'_> {
         object(&self.properties)
     }
 }
 
-fn object(json: &str) -> Object {
-    match serde_json::from_str(json) {
-        Ok(Value::Object(object)) => object,
-        _ => Object::new(),
+fn object(json: &str) -> Members<'_> {
+    match Json::read(json) {
+        Ok(Json::Object(members)) => members,
+        _ => Members::default(),
     }
 }

@@ -3,10 +3,11 @@
 
 use std::sync::{Arc, LazyLock};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::decision::{Obligation, Policy, Reason, Verdict};
 use crate::explain::Trail;
+use crate::json::Json;
 use crate::question::Question;
 use crate::registry::{Actor, Registry};
 
@@ -33,6 +34,15 @@ pub(crate) fn policy(registry: Option<&Registry>) -> Policy {
     }
 }
 
+/// A reason, and the rule that gives it.
+type Name = (&'static str, &'static str);
+
+macro_rules! name {
+    ($reason:literal) => {
+        ($reason, concat!("ops-warden.ssh-certificate.sign/", $reason))
+    };
+}
+
 /// The answer; without a registry nobody is registered.
 pub(crate) fn decide(
     question: &Question<'_>,
@@ -44,42 +54,40 @@ pub(crate) fn decide(
         return Verdict::new(Err(Reason::RegistryUnavailable));
     };
     let context = |name: &str| question.context.get(name);
-    let text = |name: &str| context(name).and_then(Value::as_str);
+    let text = |name: &str| context(name).and_then(Json::as_str);
     let kind = text("actor_type");
     let actor = registry.resource(RESOURCE_TYPE, question.resource.id).and_then(|it| it.actor());
     let is =
         |test: fn(&Actor, &Question<'_>) -> bool| actor.is_some_and(|actor| test(actor, question));
-    let checks: [(&'static str, &dyn Fn() -> bool); 12] = [
-        ("wrong_action", &|| question.action.name == "sign"),
-        ("wrong_system", &|| question.resource.system == Some(SYSTEM)),
-        ("wrong_resource_type", &|| question.resource.kind == RESOURCE_TYPE),
-        ("wrong_tenant", &|| question.asked_in() == Some(registry.tenant())),
-        ("invalid_actor_type", &|| kind.is_some_and(|kind| matches!(kind, "adm" | "agt" | "atm"))),
-        ("subject_type_mismatch", &|| kind == Some(question.subject.kind)),
-        ("unknown_actor_resource", &|| actor.is_some()),
-        ("actor_type_mismatch", &|| actor.is_some_and(|actor| kind == Some(&*actor.kind))),
-        ("subject_not_allowed", &|| is(subject_is_allowed)),
-        ("ttl_out_of_bounds", &|| is(ttl_is_within)),
-        ("missing_pubkey_fingerprint", &|| {
+    let checks: [(Name, &dyn Fn() -> bool); 12] = [
+        (name!("wrong_action"), &|| question.action.name == "sign"),
+        (name!("wrong_system"), &|| question.resource.system == Some(SYSTEM)),
+        (name!("wrong_resource_type"), &|| question.resource.kind == RESOURCE_TYPE),
+        (name!("wrong_tenant"), &|| question.asked_in() == Some(registry.tenant())),
+        (name!("invalid_actor_type"), &|| {
+            kind.is_some_and(|kind| matches!(kind, "adm" | "agt" | "atm"))
+        }),
+        (name!("subject_type_mismatch"), &|| kind == Some(question.subject.kind)),
+        (name!("unknown_actor_resource"), &|| actor.is_some()),
+        (name!("actor_type_mismatch"), &|| actor.is_some_and(|actor| kind == Some(&*actor.kind))),
+        (name!("subject_not_allowed"), &|| is(subject_is_allowed)),
+        (name!("ttl_out_of_bounds"), &|| is(ttl_is_within)),
+        (name!("missing_pubkey_fingerprint"), &|| {
             text("pubkey_fingerprint").is_some_and(|text| !text.is_empty())
         }),
-        ("principal_not_allowed", &|| is(principals_are_allowed)),
+        (name!("principal_not_allowed"), &|| is(principals_are_allowed)),
     ];
-    for (reason, holds) in checks {
+    for ((reason, rule), holds) in checks {
         let holds = holds();
-        trail.tried(|| (format!("{PACKAGE}/{reason}").into(), holds));
+        trail.tried(|| (rule.into(), holds));
         if !holds {
-            return Verdict::new(Err(Reason::Word(reason))).by(rule(reason));
+            return Verdict::new(Err(Reason::Word(reason))).by(rule);
         }
     }
-    let mut verdict =
-        Verdict::new(Ok(Reason::Word("signing_policy_matched"))).by(rule("signing_policy_matched"));
+    let (reason, rule) = name!("signing_policy_matched");
+    let mut verdict = Verdict::new(Ok(Reason::Word(reason))).by(rule);
     verdict.obligations = actor.map(obligations).unwrap_or_default();
     verdict
-}
-
-fn rule(name: &str) -> String {
-    format!("{PACKAGE}/{name}")
 }
 
 fn subject_is_allowed(actor: &Actor, question: &Question<'_>) -> bool {
@@ -87,14 +95,14 @@ fn subject_is_allowed(actor: &Actor, question: &Question<'_>) -> bool {
 }
 
 fn ttl_is_within(actor: &Actor, question: &Question<'_>) -> bool {
-    let hours = question.context.get("ttl_hours").and_then(Value::as_i64);
+    let hours = question.context.get("ttl_hours").and_then(Json::as_i64);
     hours.is_some_and(|hours| (actor.min_ttl..=actor.max_ttl).contains(&hours))
 }
 
 /// At least one, and none but those that are registered.
 fn principals_are_allowed(actor: &Actor, question: &Question<'_>) -> bool {
-    let asked = question.context.get("principals").and_then(Value::as_array);
-    let is_allowed = |one: &Value| {
+    let asked = question.context.get("principals").and_then(Json::as_list);
+    let is_allowed = |one: &Json<'_>| {
         one.as_str().is_some_and(|one| actor.principals.iter().any(|allowed| **allowed == *one))
     };
     asked.is_some_and(|asked| !asked.is_empty() && asked.iter().all(is_allowed))

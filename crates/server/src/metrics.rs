@@ -1,5 +1,6 @@
 //! Metrics. No label takes a value that a caller can make up without bound.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -53,7 +54,7 @@ struct Decided {
     resource: &'static str,
     action: &'static str,
     decision: &'static str,
-    reason: String,
+    reason: Cow<'static, str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -227,18 +228,34 @@ impl Metrics {
     ) -> Counter {
         // Reasons are made of roles and permissions of the matrix, and a few fixed words.
         let reason = match decision.reason() {
-            Reason::Relationship(_) => "relationship".to_owned(),
-            Reason::Stated(_) => OTHER.to_owned(),
-            reason => reason.to_string(),
+            Reason::Relationship(_) => "relationship".into(),
+            Reason::Stated(_) => OTHER.into(),
+            reason => match reason.fixed() {
+                Some(word) => word.into(),
+                None => reason.to_string().into(),
+            },
         };
         let word = if decision.effect() == Effect::Allow { "allowed" } else { "denied" };
         let label = Decided { resource, action, decision: word, reason };
         self.decisions.get_or_create_owned(&label)
     }
 
-    /// Counts the answer to a question, whose words anybody can make up.
-    pub fn answered(&self, decision: &Decision) {
-        self.decided(OTHER, OTHER, decision).inc();
+    /// Counts the answers to questions, whose words anybody can make up.
+    pub fn answered<'d>(&self, decisions: impl IntoIterator<Item = &'d Decision>) {
+        let mut last: Option<(&Decision, Counter)> = None;
+        for decision in decisions {
+            let same = |(known, _): &&(&Decision, Counter)| {
+                (known.effect(), known.reason()) == (decision.effect(), decision.reason())
+            };
+            match last.as_ref().filter(same) {
+                Some((_, counter)) => drop(counter.inc()),
+                None => {
+                    let counter = self.decided(OTHER, OTHER, decision);
+                    counter.inc();
+                    last = Some((decision, counter));
+                }
+            }
+        }
     }
 
     /// Counts a token, once for each scope that the matrix knows; all others are `other`.

@@ -131,6 +131,7 @@ pub struct Event {
     /// What it was done to, such as `credentials/0198…`.
     pub resource: Option<String>,
     metadata: Vec<(&'static str, Meta)>,
+    whole_metadata: Option<String>,
 }
 
 impl Event {
@@ -150,6 +151,7 @@ impl Event {
             origin: Origin::default(),
             resource: None,
             metadata: Vec::new(),
+            whole_metadata: None,
         }
     }
 
@@ -160,6 +162,11 @@ impl Event {
             Ok(at) => self.metadata[at].1 = value,
             Err(at) => self.metadata.insert(at, (name, value)),
         }
+    }
+
+    /// Gives the whole metadata as one object in its RFC 8785 form, in place of single members.
+    pub fn metadata(&mut self, whole: String) {
+        self.whole_metadata = Some(whole);
     }
 
     /// The row: the canonical text, and copies of what is searched by.
@@ -179,7 +186,8 @@ impl Event {
     #[must_use]
     pub fn body(&self) -> String {
         // INVARIANT: in the order of RFC 8785 section 3.2.3.
-        let (mut body, mut buffer) = (Object::new(), [0; 36]);
+        let more = self.whole_metadata.as_ref().map_or(0, String::len);
+        let (mut body, mut buffer) = (Object::with_capacity(768 + more), [0; 36]);
         body.text("action", self.action);
         body.text("actorId", &self.actor.id);
         body.text("actorType", self.actor.kind);
@@ -187,7 +195,10 @@ impl Event {
         body.text_if("decisionId", self.decision.as_deref());
         body.text("eventId", self.id.write(&mut buffer));
         body.plain_if("ipAddress", self.origin.ip.map(|ip| ip.to_canonical()).as_ref());
-        body.members("metadata", &self.metadata);
+        match &self.whole_metadata {
+            Some(whole) => body.json("metadata", whole),
+            None => body.members("metadata", &self.metadata),
+        }
         body.text("outcome", self.outcome.as_str());
         body.text_if("requestId", self.origin.request_id.as_deref());
         body.text_if("resource", self.resource.as_deref());

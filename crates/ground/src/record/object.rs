@@ -9,8 +9,8 @@ use super::event::Meta;
 pub(super) struct Object(String);
 
 impl Object {
-    pub(super) fn new() -> Self {
-        let mut text = String::with_capacity(768);
+    pub(super) fn with_capacity(size: usize) -> Self {
+        let mut text = String::with_capacity(size);
         text.push('{');
         Self(text)
     }
@@ -38,6 +38,12 @@ impl Object {
         if let Some(value) = value {
             self.plain(name, value);
         }
+    }
+
+    /// A member that is canonical JSON.
+    pub(super) fn json(&mut self, name: &'static str, value: &str) {
+        self.name(name);
+        self.0.push_str(value);
     }
 
     /// A member that is an object itself, if it has members.

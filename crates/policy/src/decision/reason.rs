@@ -43,10 +43,22 @@ pub enum Reason {
 impl Reason {
     /// The word, or what stands before and after its colon.
     fn parts(&self) -> (&str, Option<&str>) {
-        let word = match self {
-            Self::Role(role) => return ("role", Some(role)),
-            Self::Scope(scope) => return ("scope", Some(scope)),
-            Self::Relationship(relation) => return ("relationship", Some(relation)),
+        match self {
+            Self::Role(role) => ("role", Some(role)),
+            Self::Scope(scope) => ("scope", Some(scope)),
+            Self::Relationship(relation) => ("relationship", Some(relation)),
+            Self::Stated(word) => (word, None),
+            fixed => (fixed.fixed().unwrap_or_default(), None),
+        }
+    }
+
+    /// The word, when it is one that is not made up by a policy or a matrix.
+    #[must_use]
+    pub fn fixed(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Role(_) | Self::Scope(_) | Self::Relationship(_) | Self::Stated(_) => {
+                return None;
+            }
             Self::Bootstrap => "bootstrap",
             Self::Own => "own",
             Self::NoCredentials => "no-credentials",
@@ -58,9 +70,7 @@ impl Reason {
             Self::PolicyUnavailable => "policy_unavailable",
             Self::Error => "error",
             Self::Word(word) => word,
-            Self::Stated(word) => word,
-        };
-        (word, None)
+        })
     }
 
     /// As a JSON string.

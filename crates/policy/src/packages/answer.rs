@@ -6,7 +6,6 @@ use serde_json::Value as Json;
 use super::Package;
 use super::growth::size;
 use crate::decision::{Effect, Obligation, Reason, Verdict};
-use crate::question::Object;
 
 /// The largest decision, as [`size`] measures it.
 const LARGEST: u64 = 64 << 10;
@@ -83,7 +82,7 @@ fn read_obligations(value: Json) -> Result<Vec<Obligation>, String> {
         let Some(Json::String(name)) = name.filter(|_| members.is_empty()) else {
             return Err(wrong());
         };
-        let parameters = parameters.unwrap_or_else(|| Json::Object(Object::new()));
+        let parameters = parameters.unwrap_or_else(|| Json::Object(serde_json::Map::new()));
         Ok(Obligation { r#type: name.into(), parameters })
     };
     listed.into_iter().map(read).collect()

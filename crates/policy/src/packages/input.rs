@@ -4,20 +4,20 @@ use std::sync::LazyLock;
 
 use regorus::Value;
 use regorus::value::Object as RegoObject;
-use serde_json::Value as Json;
 
-use crate::question::{Object, Question};
+use crate::json::{Json, Members};
+use crate::question::Question;
 use crate::registry::Registry;
 
 /// What the registry says of subject and resource, if it knows them.
 #[derive(Default)]
-pub(super) struct Stored {
-    subject: Option<(Object, Vec<Value>)>,
-    resource: Option<Object>,
+pub(super) struct Stored<'r> {
+    subject: Option<(Members<'r>, Vec<Value>)>,
+    resource: Option<Members<'r>>,
 }
 
-impl Stored {
-    pub(super) fn of(question: &Question<'_>, registry: Option<&Registry>) -> Self {
+impl<'r> Stored<'r> {
+    pub(super) fn of(question: &Question<'_>, registry: Option<&'r Registry>) -> Self {
         let Some(registry) = registry.filter(|registry| registry.is_of(question)) else {
             return Self::default();
         };
@@ -62,7 +62,7 @@ static NAMES: LazyLock<Names> = LazyLock::new(|| Names {
 });
 
 /// The question as rules see it: the canonical one, with what the registry knows where the question says nothing.
-pub(super) fn input(question: &Question<'_>, stored: &Stored) -> Value {
+pub(super) fn input(question: &Question<'_>, stored: &Stored<'_>) -> Value {
     let names = &*NAMES;
     let (subject, action, resource) = (question.subject, question.action, question.resource);
     let known = stored.subject.as_ref().map(|(properties, _)| properties);
@@ -98,7 +98,7 @@ pub(super) fn input(question: &Question<'_>, stored: &Stored) -> Value {
 }
 
 /// `data.registry`: subject and resource as they are registered, absent where they are not.
-pub(super) fn data(stored: Stored) -> Value {
+pub(super) fn data(stored: Stored<'_>) -> Value {
     let names = &*NAMES;
     let subject = stored.subject.map(|(properties, roles)| {
         let known = [(&names.properties, merged(&properties, None)), (&names.roles, roles.into())];
@@ -114,16 +114,24 @@ fn object<'n>(members: impl IntoIterator<Item = (&'n Value, Value)>) -> Value {
     members.into_iter().map(|(name, value)| (name.clone(), value)).collect::<RegoObject>().into()
 }
 
-fn members<'m>(members: impl Iterator<Item = (&'m String, &'m Json)>) -> Value {
-    members
-        .map(|(name, value)| (name.as_str().into(), value.clone().into()))
-        .collect::<RegoObject>()
-        .into()
+fn members<'m>(members: impl Iterator<Item = (&'m str, &'m Json<'m>)>) -> Value {
+    members.map(|(name, value)| (name.into(), rego(value))).collect::<RegoObject>().into()
 }
 
-fn merged(said: &Object, stored: Option<&Object>) -> Value {
-    let unsaid = stored.into_iter().flatten().filter(|(name, _)| !said.contains_key(*name));
-    members(said.iter().chain(unsaid))
+fn merged<'m>(said: &'m Members<'m>, stored: Option<&'m Members<'m>>) -> Value {
+    let unsaid = stored.into_iter().flat_map(Members::iter);
+    members(said.iter().chain(unsaid.filter(|(name, _)| said.get(name).is_none())))
+}
+
+fn rego(json: &Json<'_>) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(flag) => Value::Bool(*flag),
+        Json::Number(number) => serde_json::Value::Number(number.clone()).into(),
+        Json::Text(text) => (&**text).into(),
+        Json::List(items) => items.iter().map(rego).collect::<Vec<_>>().into(),
+        Json::Object(object) => members(object.iter()),
+    }
 }
 
 fn optional(text: Option<&str>) -> Value {

@@ -1,9 +1,8 @@
 //! Reading a question out of JSON, in each of the forms in which it is asked.
 
-use serde_json::Value;
-
-use super::{Action, Object, Question, Resource, Subject, nothing};
+use super::{Action, Question, Resource, Subject};
 use crate::fault::{Fault, escaped};
+use crate::json::{Json, Members, nothing};
 
 /// The longest id, type or name, in bytes.
 const LONGEST: usize = 1_024;
@@ -24,7 +23,7 @@ type Result<T> = std::result::Result<T, Fault>;
 /// One object of the question, and where it stands.
 #[derive(Clone, Copy)]
 struct Part<'q> {
-    object: &'q Object,
+    object: &'q Members<'q>,
     pointer: &'static str,
 }
 
@@ -38,17 +37,17 @@ pub struct Parts<'q> {
     /// To what.
     pub resource: Option<Resource<'q>>,
     /// Under which circumstances.
-    pub context: Option<&'q Object>,
+    pub context: Option<&'q Members<'q>>,
     /// In which tenant.
     pub tenant: Option<&'q str>,
 }
 
 impl<'q> Question<'q> {
-    /// Reads a question; `value` was read by [`crate::strict`].
+    /// Reads a question; `value` was read by [`Json::read`].
     ///
     /// # Errors
     /// Names the first member that is missing, or not what it must be.
-    pub fn read(value: &'q Value, form: Form) -> Result<Self> {
+    pub fn read(value: &'q Json<'q>, form: Form) -> Result<Self> {
         Parts::read(value, form, &[])?.question()
     }
 }
@@ -58,19 +57,19 @@ impl<'q> Parts<'q> {
     ///
     /// # Errors
     /// Names the first member that is not what it must be.
-    pub fn read(value: &'q Value, form: Form, more: &[&str]) -> Result<Self> {
-        let Value::Object(object) = value else { return Err(wrong("", "", "must be an object")) };
+    pub fn read(value: &'q Json<'q>, form: Form, more: &[&str]) -> Result<Self> {
+        let Json::Object(object) = value else { return Err(wrong("", "", "must be an object")) };
         let whole = Part { object, pointer: "" };
         if form != Form::AuthZen {
             whole.only(&["subject", "action", "resource", "context", "tenant"], more)?;
         }
         let part = |name, pointer| match object.get(name) {
-            None | Some(Value::Null) => Ok(None),
+            None | Some(Json::Null) => Ok(None),
             Some(_) => whole.part(name, pointer).map(Some),
         };
         let action = match (form, object.get("action")) {
-            (_, None | Some(Value::Null)) => None,
-            (Form::Check, Some(Value::String(_))) => {
+            (_, None | Some(Json::Null)) => None,
+            (Form::Check, Some(Json::Text(_))) => {
                 Some(Action { name: whole.text("action")?, properties: nothing() })
             }
             _ => {
@@ -82,7 +81,7 @@ impl<'q> Parts<'q> {
                 Some(Action { name: action.text("name")?, properties })
             }
         };
-        let context = object.get("context").is_some_and(|context| !context.is_null());
+        let context = object.get("context").is_some_and(|context| *context != Json::Null);
         Ok(Self {
             subject: part("subject", "/subject")?.map(|part| part.subject(form)).transpose()?,
             action,
@@ -125,8 +124,8 @@ impl<'q> Resource<'q> {
     ///
     /// # Errors
     /// Names the first member that is not what it must be.
-    pub fn read(value: &'q Value, form: Form) -> Result<Self> {
-        let Value::Object(object) = value else { return Err(wrong("", "", "must be an object")) };
+    pub fn read(value: &'q Json<'q>, form: Form) -> Result<Self> {
+        let Json::Object(object) = value else { return Err(wrong("", "", "must be an object")) };
         Part { object, pointer: "" }.resource(form)
     }
 }
@@ -162,7 +161,7 @@ impl<'q> Part<'q> {
 
     fn part(self, name: &str, pointer: &'static str) -> Result<Self> {
         match self.object.get(name) {
-            Some(Value::Object(object)) => Ok(Part { object, pointer }),
+            Some(Json::Object(object)) => Ok(Part { object, pointer }),
             Some(_) => Err(self.wrong(name, "must be an object")),
             None => Err(self.wrong(name, "is missing")),
         }
@@ -174,8 +173,8 @@ impl<'q> Part<'q> {
 
     fn option(self, name: &str) -> Result<Option<&'q str>> {
         let text = match self.object.get(name) {
-            None | Some(Value::Null) => return Ok(None),
-            Some(Value::String(text)) => text,
+            None | Some(Json::Null) => return Ok(None),
+            Some(Json::Text(text)) => text,
             Some(_) => return Err(self.wrong(name, "must be text")),
         };
         match text.len() {
@@ -188,17 +187,17 @@ impl<'q> Part<'q> {
         }
     }
 
-    fn properties(self, name: &str, pointer: &'static str) -> Result<&'q Object> {
+    fn properties(self, name: &str, pointer: &'static str) -> Result<&'q Members<'q>> {
         match self.object.get(name) {
-            None | Some(Value::Null) => Ok(nothing()),
+            None | Some(Json::Null) => Ok(nothing()),
             Some(_) => Ok(self.part(name, pointer)?.object),
         }
     }
 
     fn only(self, known: &[&str], more: &[&str]) -> Result<()> {
-        let is_known = |name: &&String| known.iter().chain(more).any(|known| *known == **name);
-        match self.object.keys().find(|name| !is_known(name)) {
-            Some(name) => Err(self.wrong(name, "is not known")),
+        let is_known = |name: &str| known.iter().chain(more).any(|known| *known == name);
+        match self.object.iter().find(|(name, _)| !is_known(name)) {
+            Some((name, _)) => Err(self.wrong(name, "is not known")),
             None => Ok(()),
         }
     }

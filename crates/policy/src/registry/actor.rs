@@ -1,8 +1,6 @@
 //! An actor of an SSH inventory, as a resource of the type `ssh-certificate` registers it.
 
-use serde_json::Value;
-
-use crate::question::Object;
+use crate::json::{Json, Members};
 
 /// Who may have certificates, and which.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,9 +26,9 @@ pub(crate) const KIND: &str = "ssh-certificate";
 
 impl Actor {
     /// Reads the attributes of a resource; tells each fault by its name.
-    pub(super) fn read(attributes: &Object, fault: &mut impl FnMut(&str, &str)) -> Self {
+    pub(super) fn read(attributes: &Members<'_>, fault: &mut impl FnMut(&str, &str)) -> Self {
         let mut text = |name: &str| match attributes.get(name) {
-            Some(Value::String(text)) if !text.is_empty() => Some(Box::<str>::from(text.as_str())),
+            Some(Json::Text(text)) if !text.is_empty() => Some(Box::<str>::from(&**text)),
             None => None,
             Some(_) => {
                 fault(name, "must be text");
@@ -40,7 +38,7 @@ impl Actor {
         let (kind, force_command) = (text("actor_type"), text("force_command"));
         let mut texts = |name: &str| -> Box<[Box<str>]> {
             let items = match attributes.get(name) {
-                Some(Value::Array(items)) => items.as_slice(),
+                Some(Json::List(items)) => items.as_slice(),
                 None => &[],
                 Some(_) => {
                     fault(name, "must be a list of texts");
@@ -50,13 +48,13 @@ impl Actor {
             if !items.iter().all(|item| item.as_str().is_some_and(|text| !text.is_empty())) {
                 fault(name, "must be a list of texts");
             }
-            items.iter().filter_map(Value::as_str).map(Box::from).collect()
+            items.iter().filter_map(Json::as_str).map(Box::from).collect()
         };
         let (principals, subjects, source_addresses) =
             (texts("allowed_principals"), texts("allowed_subjects"), texts("source_addresses"));
         let mut hours = |name: &str, otherwise: Option<i64>| match attributes.get(name) {
             None if otherwise.is_some() => otherwise.unwrap_or_default(),
-            hours => match hours.and_then(Value::as_i64).filter(|hours| *hours >= 1) {
+            hours => match hours.and_then(Json::as_i64).filter(|hours| *hours >= 1) {
                 Some(hours) => hours,
                 None => {
                     fault(name, "must be a whole number of hours, at least 1");

@@ -6,27 +6,26 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::fault::Faults;
-use crate::question::Object;
+use crate::json::{Json, Members};
 
 /// The longest name, in bytes.
 const LONGEST: usize = 1_024;
 
 /// An object whose members have not been read yet, sorted; none is there twice.
-pub(super) struct Members<'t>(pub(super) BTreeMap<String, &'t RawValue>);
+pub(super) struct Unread<'t>(pub(super) BTreeMap<String, &'t RawValue>);
 
-impl<'de> Deserialize<'de> for Members<'de> {
+impl<'de> Deserialize<'de> for Unread<'de> {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         struct Reader;
         impl<'de> Visitor<'de> for Reader {
-            type Value = Members<'de>;
+            type Value = Unread<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unread<'de>, A::Error> {
                 let mut members = BTreeMap::new();
                 while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
                     if members.insert(name.clone(), value).is_some() {
@@ -35,7 +34,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
                         )));
                     }
                 }
-                Ok(Members(members))
+                Ok(Unread(members))
             }
         }
         source.deserialize_map(Reader)
@@ -44,7 +43,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
 /// One element that was read, and where it stands.
 pub(super) struct Element<'e> {
-    pub(super) object: &'e Object,
+    pub(super) object: &'e Members<'e>,
     pub(super) at: String,
 }
 
@@ -56,7 +55,7 @@ impl Element<'_> {
     /// A name, which must be there.
     pub(super) fn name(&self, name: &str, faults: &mut Faults) -> Option<Arc<str>> {
         match self.object.get(name) {
-            Some(Value::String(text)) if is_name(text) => return Some(text.as_str().into()),
+            Some(Json::Text(text)) if is_name(text) => return Some((**text).into()),
             None => self.fault(faults, name, "is missing"),
             Some(_) => self.fault(faults, name, "must be a name of at most 1024 bytes"),
         }
@@ -65,15 +64,15 @@ impl Element<'_> {
 
     /// A name that may be absent.
     pub(super) fn optional(&self, name: &str, faults: &mut Faults) -> Option<Arc<str>> {
-        let given = self.object.get(name).is_some_and(|value| !value.is_null());
+        let given = self.object.get(name).is_some_and(|value| *value != Json::Null);
         if given { self.name(name, faults) } else { None }
     }
 
     /// A list of names; empty when it is absent.
     pub(super) fn names<'s>(&'s self, name: &str, faults: &mut Faults) -> Vec<&'s str> {
         let items = match self.object.get(name) {
-            Some(Value::Array(items)) => items.as_slice(),
-            None | Some(Value::Null) => &[],
+            Some(Json::List(items)) => items.as_slice(),
+            None | Some(Json::Null) => &[],
             Some(_) => {
                 self.fault(faults, name, "must be a list of names");
                 &[]
@@ -84,14 +83,14 @@ impl Element<'_> {
                 self.fault(faults, &format!("{name}/{i}"), "must be a name of at most 1024 bytes");
             }
         }
-        items.iter().filter_map(Value::as_str).collect()
+        items.iter().filter_map(Json::as_str).collect()
     }
 
     /// An object as JSON; empty when it is absent.
     pub(super) fn json(&self, name: &str, faults: &mut Faults) -> Box<str> {
         match self.object.get(name) {
-            None | Some(Value::Null) => "{}".into(),
-            Some(value @ Value::Object(_)) => value.to_string().into(),
+            None | Some(Json::Null) => "{}".into(),
+            Some(value @ Json::Object(_)) => value.canonical().into(),
             Some(_) => {
                 self.fault(faults, name, "must be an object");
                 "{}".into()

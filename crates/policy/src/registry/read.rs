@@ -1,21 +1,20 @@
 //! Reading a snapshot: element by element, so that a large one is never twice in memory, hashed on the
 //! way in its canonical form (RFC 8785).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::elements::{Element, Members};
+use super::elements::{Element, Unread};
 use super::{
     Actor, InvalidRegistry, Manifest, Registry, Relation, Resource, Subject, System, Thing, actor,
 };
-use crate::canonical::{write, write_object, write_text};
+use crate::canonical::write_text;
 use crate::fault::{Faults, escaped};
-use crate::question::Object;
-use crate::strict;
+use crate::json::{Json, Members, nothing};
 
 const ARRAYS: [&str; 7] =
     ["groups", "relationships", "resource_manifests", "subjects", "systems", "teams", "tenants"];
@@ -40,7 +39,7 @@ impl Registry {
         give_way: &mut dyn FnMut(),
     ) -> Result<Self, InvalidRegistry> {
         let mut reader = Reader::new(give_way);
-        match serde_json::from_str::<Members<'_>>(text) {
+        match serde_json::from_str::<Unread<'_>>(text) {
             Ok(members) => reader.whole(&members),
             Err(error) => reader.faults.add("", error.to_string()),
         }
@@ -101,7 +100,7 @@ impl<'w> Reader<'w> {
         }
     }
 
-    fn whole(&mut self, members: &Members<'_>) {
+    fn whole(&mut self, members: &Unread<'_>) {
         for name in ARRAYS {
             if !members.0.contains_key(name) {
                 self.faults.add(format!("/{name}"), "is missing");
@@ -121,7 +120,7 @@ impl<'w> Reader<'w> {
                 "tenant" | "version" => {
                     let text = reader.value(raw, &at);
                     let Some(text) =
-                        text.as_ref().and_then(Value::as_str).filter(|text| !text.is_empty())
+                        text.as_ref().and_then(Json::as_str).filter(|text| !text.is_empty())
                     else {
                         return reader.faults.add(at, "must be text");
                     };
@@ -141,7 +140,11 @@ impl<'w> Reader<'w> {
     }
 
     /// Reads an object member by member, as they stand in the canonical form.
-    fn object(&mut self, members: &Members<'_>, mut each: impl FnMut(&mut Self, &str, &RawValue)) {
+    fn object<'m>(
+        &mut self,
+        members: &'m Unread<'_>,
+        mut each: impl FnMut(&mut Self, &'m str, &'m RawValue),
+    ) {
         self.text.push('{');
         let mut sorted: Vec<_> = members.0.iter().collect();
         sorted.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
@@ -161,8 +164,8 @@ impl<'w> Reader<'w> {
             self.text.push_str(if i == 0 { "" } else { "," });
             let at = format!("{at}/{i}");
             match self.read(raw, &at) {
-                Some(Value::Object(object)) => {
-                    write_object(&mut self.text, &object, |_| true);
+                Some(Json::Object(object)) => {
+                    object.write(&mut self.text, |_| true);
                     each(self, &Element { object: &object, at });
                 }
                 Some(_) => self.faults.add(at, "must be an object"),
@@ -186,14 +189,14 @@ impl<'w> Reader<'w> {
     }
 
     /// Any value, which is part of the digest and of nothing else.
-    fn value(&mut self, raw: &RawValue, at: &str) -> Option<Value> {
+    fn value<'t>(&mut self, raw: &'t RawValue, at: &str) -> Option<Json<'t>> {
         let value = self.read(raw, at)?;
-        write(&mut self.text, &value);
+        value.write(&mut self.text);
         Some(value)
     }
 
-    fn read(&mut self, raw: &RawValue, at: &str) -> Option<Value> {
-        strict(raw.get()).map_err(|error| self.faults.add(at, error.to_string())).ok()
+    fn read<'t>(&mut self, raw: &'t RawValue, at: &str) -> Option<Json<'t>> {
+        Json::read(raw.get()).map_err(|error| self.faults.add(at, error.to_string())).ok()
     }
 
     fn system(&mut self, element: &Element<'_>) {
@@ -213,7 +216,7 @@ impl<'w> Reader<'w> {
         for (i, raw) in items.into_iter().enumerate() {
             self.text.push_str(if i == 0 { "" } else { "," });
             let at = format!("{at}/{i}");
-            match serde_json::from_str::<Members<'_>>(raw.get()) {
+            match serde_json::from_str::<Unread<'_>>(raw.get()) {
                 Ok(members) => self.manifest(&members, at),
                 Err(error) => self.faults.add(at, error.to_string()),
             }
@@ -221,17 +224,18 @@ impl<'w> Reader<'w> {
         self.text.push(']');
     }
 
-    fn manifest(&mut self, members: &Members<'_>, at: String) {
+    fn manifest(&mut self, members: &Unread<'_>, at: String) {
         let number = index(self.registry.manifests.len());
-        let mut object = Object::new();
+        let mut object = Vec::new();
         self.object(members, |reader, name, raw| {
             let at = format!("{at}/{}", escaped(name));
             if name == "resources" {
                 reader.array(raw, &at, |reader, element| reader.resource(number, element));
             } else if let Some(value) = reader.value(raw, &at) {
-                object.insert(name.to_owned(), value);
+                object.push((Cow::Borrowed(name), value));
             }
         });
+        let object: Members<'_> = object.into_iter().collect();
         let element = Element { object: &object, at };
         let id = element.name("id", &mut self.faults);
         let system = element.name("system", &mut self.faults);
@@ -253,15 +257,15 @@ impl<'w> Reader<'w> {
     ) -> HashMap<Box<str>, Vec<Box<str>>> {
         let mut relations = HashMap::new();
         let object = match element.object.get("relations") {
-            Some(Value::Object(object)) => object,
-            None | Some(Value::Null) => return relations,
+            Some(Json::Object(object)) => object,
+            None | Some(Json::Null) => return relations,
             Some(_) => {
                 element.fault(&mut self.faults, "relations", "must be an object");
                 return relations;
             }
         };
         let inner = Element { object, at: format!("{}/relations", element.at) };
-        for name in object.keys() {
+        for (name, _) in object.iter() {
             let named = inner.names(name, &mut self.faults);
             for (i, action) in named.iter().enumerate() {
                 if !actions.iter().any(|known| **known == **action) {
@@ -269,7 +273,7 @@ impl<'w> Reader<'w> {
                     self.faults.add(at, "is not one of the manifest's `actions`");
                 }
             }
-            relations.insert(name.as_str().into(), named.into_iter().map(Box::from).collect());
+            relations.insert(name.into(), named.into_iter().map(Box::from).collect());
         }
         relations
     }
@@ -279,12 +283,12 @@ impl<'w> Reader<'w> {
             (element.name("id", &mut self.faults), element.name("type", &mut self.faults));
         let (Some(id), Some(kind)) = (id, kind) else { return };
         let attributes = element.json("attributes", &mut self.faults);
-        let nothing = Object::new();
-        let given = element.object.get("attributes").and_then(Value::as_object).unwrap_or(&nothing);
+        let given = element.object.get("attributes").and_then(Json::as_object);
+        let given = given.unwrap_or_else(|| nothing());
         let approval_level = match given.get("approval_level") {
             None => None,
             Some(level) => {
-                let level = level.as_u64().and_then(|level| u8::try_from(level).ok());
+                let level = level.as_i64().and_then(|level| u8::try_from(level).ok());
                 let level = level.filter(|level| (1..=5).contains(level));
                 if level.is_none() {
                     element.fault(&mut self.faults, "attributes/approval_level", "must be 1 to 5");

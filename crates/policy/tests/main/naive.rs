@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_policy::{Form, Holder, Matrix, Permissions, Policies, Question, Registry};
+use countersign_policy::{Form, Holder, Json, Matrix, Permissions, Policies, Question, Registry};
 use proptest::prelude::RngExt as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use serde_json::{Value, json};
@@ -377,7 +377,8 @@ fn world(dice: &mut Dice, reasons: &mut std::collections::BTreeMap<String, usize
     };
     for _ in 0..ASKED {
         let value = dice.question();
-        let question = Question::read(&value, Form::Check).unwrap();
+        let json = Json::from(&value);
+        let question = Question::read(&json, Form::Check).unwrap();
         let held = match dice.0.random_range(0..8) {
             0 => Held::Stopped,
             1 => Held::Scopes(dice.some(&["page:read", "pin:write", "page:drop", "ssh:sign"])),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign_policy::{
-    Decision, Effect, Form, Holder, InvalidPackages, Matrix, Packages, Policies, Question, Registry,
+    Decision, Effect, Form, Holder, InvalidPackages, Json, Matrix, Packages, Policies, Question,
+    Registry,
 };
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -71,7 +72,7 @@ fn question(subject: &str, action: &str) -> Value {
 
 fn ask(policies: &Policies, question: &Value) -> Decision {
     policies.decide(
-        &Question::read(question, Form::Check).unwrap(),
+        &Question::read(&Json::from(question), Form::Check).unwrap(),
         Holder::Stranger,
         1_700_000_000_000_000,
     )

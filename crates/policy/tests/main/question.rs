@@ -1,6 +1,6 @@
 //! Questions as they come in.
 
-use countersign_policy::{Form, Question};
+use countersign_policy::{Form, Json, Question};
 use serde_json::{Value, json};
 
 fn asked() -> Value {
@@ -12,13 +12,13 @@ fn asked() -> Value {
 
 #[track_caller]
 fn refused(value: &Value, form: Form) -> String {
-    Question::read(value, form).unwrap_err().to_string()
+    Question::read(&Json::from(value), form).unwrap_err().to_string()
 }
 
 #[test]
 fn what_is_absent_is_empty_or_null_and_the_tenant_is_the_subjects() {
     let mut value = asked();
-    let text = Question::read(&value, Form::Check).unwrap().canonical();
+    let text = Question::read(&Json::from(&value), Form::Check).unwrap().canonical();
     assert_eq!(
         text,
         concat!(
@@ -28,20 +28,23 @@ fn what_is_absent_is_empty_or_null_and_the_tenant_is_the_subjects() {
         )
     );
     value["subject"]["tenant"] = "acme".into();
-    let text = Question::read(&value, Form::Check).unwrap().canonical();
+    let text = Question::read(&Json::from(&value), Form::Check).unwrap().canonical();
     assert!(text.ends_with(r#""tenant":"acme","type":"agent"},"tenant":"acme"}"#), "{text}");
 }
 
 #[test]
 fn one_question_in_three_forms_is_one_question() {
     let check = asked();
-    let check = Question::read(&check, Form::Check).unwrap().canonical();
+    let check = Question::read(&Json::from(&check), Form::Check).unwrap().canonical();
     let canonical: Value = serde_json::from_str(&check).unwrap();
-    assert_eq!(Question::read(&canonical, Form::Canonical).unwrap().canonical(), check);
+    assert_eq!(
+        Question::read(&Json::from(&canonical), Form::Canonical).unwrap().canonical(),
+        check
+    );
     let mut authzen = asked();
     authzen["action"] = json!({"name": "read", "unknown": 1});
     authzen["options"] = json!({});
-    assert_eq!(Question::read(&authzen, Form::AuthZen).unwrap().canonical(), check);
+    assert_eq!(Question::read(&Json::from(&authzen), Form::AuthZen).unwrap().canonical(), check);
 }
 
 #[test]

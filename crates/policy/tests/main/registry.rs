@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use countersign_policy::{Effect, Form, Holder, Matrix, Policies, Question, Registry, canonical};
+use countersign_policy::{
+    Effect, Form, Holder, Json, Matrix, Policies, Question, Registry, canonical,
+};
 use serde_json::{Value, json};
 
 use crate::vector;
@@ -57,7 +59,8 @@ fn answer(
         "subject": {"type": "user", "id": who}, "action": action,
         "resource": {"type": kind, "id": id, "system": system},
     });
-    let question = Question::read(&request, Form::Check).unwrap();
+    let json = Json::from(&request);
+    let question = Question::read(&json, Form::Check).unwrap();
     let decision = policies.decide(&question, Holder::Stranger, 0);
     format!("{} {}", decision.effect().as_str(), decision.reason())
 }
@@ -105,7 +108,8 @@ fn roles_come_from_the_registry_alone() {
         "context": {"roles": ["infra"]},
     });
     let decide = |request: &Value| {
-        let question = Question::read(request, Form::Check).unwrap();
+        let json = Json::from(request);
+        let question = Question::read(&json, Form::Check).unwrap();
         policies.decide(&question, Holder::Stranger, 0).effect()
     };
     assert_eq!(decide(&request), Effect::Deny);
@@ -129,7 +133,8 @@ fn whom_we_stopped_may_do_nothing_whatever_the_registry_says() {
         "subject": {"type": "user", "id": "ann"}, "action": "write",
         "resource": {"type": "page", "id": "page:1"},
     });
-    let question = Question::read(&request, Form::Check).unwrap();
+    let json = Json::from(&request);
+    let question = Question::read(&json, Form::Check).unwrap();
     let decision = policies.decide(&question, Holder::Stopped, 0);
     assert_eq!(decision.reason().to_string(), "subject-not-active");
 }

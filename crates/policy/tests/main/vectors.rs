@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use countersign_policy::{
-    Decision, Effect, Form, Holder, Matrix, Packages, Policies, Question, Registry, canonical,
-    strict,
+    Decision, Effect, Form, Holder, Json, Matrix, Packages, Policies, Question, Registry,
+    canonical, strict,
 };
 use serde_json::{Value, json};
 
@@ -21,7 +21,8 @@ fn policies() -> Policies {
 }
 
 fn decided(policies: &Policies, request: &Value) -> Decision {
-    let question = Question::read(request, Form::Check).unwrap();
+    let json = Json::from(request);
+    let question = Question::read(&json, Form::Check).unwrap();
     policies.decide(&question, Holder::Stranger, 0)
 }
 
@@ -55,7 +56,8 @@ fn every_decision_has_its_id() {
         assert_eq!(decision.id.as_str(), wanted["id"], "{}", wanted["name"]);
         assert_eq!(decision.digest.to_string(), wanted["digest"].as_str().unwrap());
         let text = strict(wanted["canonical"].as_str().unwrap()).unwrap();
-        let question = Question::read(&text["question"], Form::Canonical).unwrap();
+        let json = Json::from(&text["question"]);
+        let question = Question::read(&json, Form::Canonical).unwrap();
         assert_eq!(question.canonical(), canonical(&text["question"]));
         assert_eq!(policies.decide(&question, Holder::Stranger, 0), decision);
     }
@@ -84,7 +86,8 @@ fn the_built_in_matrix_is_the_known_one_and_answers_as_known() {
             .iter()
             .map(|role| role.as_str().unwrap().into())
             .collect();
-        let question = Question::read(&request, Form::Check).unwrap();
+        let json = Json::from(&request);
+        let question = Question::read(&json, Form::Check).unwrap();
         let decision = policies.decide(&question, Holder::Roles(&roles), 0);
         assert_eq!(decision.effect() == Effect::Allow, case["allowed"], "{case}");
         assert_eq!(decision.reason().to_string(), case["reason"], "{case}");
@@ -118,7 +121,8 @@ fn the_certification_scenario_is_answered_by_the_examples_package() {
     };
     let fixture: Value = serde_json::from_str(&crate::vector("authzen-fixture.json")).unwrap();
     for case in fixture["decisions"].as_array().unwrap() {
-        let question = Question::read(&case["request"], Form::AuthZen).unwrap();
+        let json = Json::from(&case["request"]);
+        let question = Question::read(&json, Form::AuthZen).unwrap();
         let decision = policies.decide(&question, Holder::Stranger, 0);
         assert_eq!(decision.effect() == Effect::Allow, case["decision"], "{}", case["request"]);
     }

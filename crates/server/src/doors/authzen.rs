@@ -7,10 +7,12 @@ mod search;
 use axum::Json as Body;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use countersign_ground::problem::{Code, Problem};
-use countersign_policy::{Answer as Told, Decision, Effect, Fault, Form, Parts, Question, strict};
-use serde::Serialize;
-use serde_json::{Value, json};
+use countersign_policy::{
+    Answer, Decision, Effect, Fault, Form, Json, Parts, Question, write_text,
+};
+use serde_json::json;
 
 pub use search::{__path_actions, __path_resources, __path_subjects, actions, resources, subjects};
 
@@ -23,8 +25,8 @@ use crate::law::caller::Caller;
 /// The most items of one request.
 const MOST: usize = 1_000;
 
-/// The JSON of a request; whatever is wrong with it is 400.
-pub struct Asked(Value);
+/// The text of a request; whatever is wrong with it is 400.
+pub struct Asked(Bytes);
 
 impl FromRequest<App> for Asked {
     type Rejection = Problem;
@@ -35,52 +37,36 @@ impl FromRequest<App> for Asked {
         if kind.as_deref() != Some("application/json") {
             return Err(wrong("the body must be `Content-Type: application/json`".into()));
         }
-        let body = read(request.into_body()).await?;
-        let text = std::str::from_utf8(&body).map_err(|_| wrong("the body is not UTF-8".into()))?;
-        let value =
-            strict(text).map_err(|error| wrong(format!("the body is not JSON: {error}")))?;
-        if value.is_object() {
-            Ok(Self(value))
-        } else {
-            Err(wrong("the body must be an object".into()))
+        read(request.into_body()).await.map(Self)
+    }
+}
+
+impl Asked {
+    fn json(&self) -> Result<Json<'_>, Problem> {
+        let wrong = |what: String| Problem::new(Code::Validation, what);
+        let text = str::from_utf8(&self.0).map_err(|_| wrong("the body is not UTF-8".into()))?;
+        match Json::read(text) {
+            Ok(object @ Json::Object(_)) => Ok(object),
+            Ok(_) => Err(wrong("the body must be an object".into())),
+            Err(error) => Err(wrong(format!("the body is not JSON: {error}"))),
         }
     }
 }
 
-/// An answer, as the standard has it; `context` says what it is in our words.
-#[derive(Debug, Serialize)]
-struct Evaluated<'a> {
-    decision: bool,
-    context: Context<'a>,
+/// Adds an answer, as the standard has it; `context` says what it is in our words.
+fn tell(out: &mut String, question: &Question<'_>, decision: &Decision, at: &str) {
+    let permitted = decision.effect() == Effect::Allow;
+    out.push_str(if permitted { r#"{"decision":true"# } else { r#"{"decision":false"# });
+    out.push_str(r#","context":"#);
+    Answer { question, decision, at, request_id: None }.write(out);
+    out.push('}');
 }
 
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Context<'a> {
-    Decision(Box<Told<'a>>),
-    Error { error: ItemError },
-}
-
-/// What is wrong with one item of several.
-#[derive(Debug, Serialize)]
-struct ItemError {
-    status: u16,
-    message: String,
-}
-
-impl<'a> Evaluated<'a> {
-    fn new(question: &Question<'a>, decision: &'a Decision, at: &'a str) -> Self {
-        let told = Told::new(question, decision, at, None);
-        Self {
-            decision: decision.effect() == Effect::Allow,
-            context: Context::Decision(Box::new(told)),
-        }
-    }
-
-    fn broken(fault: &Fault) -> Self {
-        let error = ItemError { status: 400, message: fault.to_string() };
-        Self { decision: false, context: Context::Error { error } }
-    }
+/// Adds what is wrong with one item of several.
+fn tell_broken(out: &mut String, fault: &Fault) {
+    out.push_str(r#"{"decision":false,"context":{"error":{"status":400,"message":"#);
+    write_text(out, &fault.to_string());
+    out.push_str("}}}");
 }
 
 /// Access Evaluation API: may this subject do this to that?
@@ -96,15 +82,17 @@ pub async fn evaluation(
     asked: Asked,
 ) -> Result<Response, Problem> {
     app.law.may_ask(&caller).await?;
-    evaluate_one(&app, &caller, &asked.0).await
+    evaluate_one(&app, &caller, &asked.json()?).await
 }
 
-async fn evaluate_one(app: &App, caller: &Caller, asked: &Value) -> Result<Response, Problem> {
+async fn evaluate_one(app: &App, caller: &Caller, asked: &Json<'_>) -> Result<Response, Problem> {
     let question = Question::read(asked, Form::AuthZen).map_err(invalid)?;
     app.law.may_ask_this(caller, &question).await?;
     let answered = decided(app, caller, &[question]).await?;
     let (_, decision) = answered.asked.first().ok_or_else(|| Problem::internal("no answer"))?;
-    Ok(check::json(&Evaluated::new(&question, decision, &answered.at.to_string())))
+    let mut text = String::with_capacity(1_024);
+    tell(&mut text, &question, decision, &answered.at.to_string());
+    Ok(check::json(text))
 }
 
 /// When to stop.
@@ -116,14 +104,12 @@ enum Semantic {
 }
 
 impl Semantic {
-    fn read(asked: &Value) -> Result<Self, Problem> {
+    fn read(asked: &Json<'_>) -> Result<Self, Problem> {
         match &asked["options"]["evaluations_semantic"] {
-            Value::Null => Ok(Self::ExecuteAll),
-            Value::String(word) if word == "execute_all" => Ok(Self::ExecuteAll),
-            Value::String(word) if word == "deny_on_first_deny" => Ok(Self::DenyOnFirstDeny),
-            Value::String(word) if word == "permit_on_first_permit" => {
-                Ok(Self::PermitOnFirstPermit)
-            }
+            Json::Null => Ok(Self::ExecuteAll),
+            Json::Text(word) if word == "execute_all" => Ok(Self::ExecuteAll),
+            Json::Text(word) if word == "deny_on_first_deny" => Ok(Self::DenyOnFirstDeny),
+            Json::Text(word) if word == "permit_on_first_permit" => Ok(Self::PermitOnFirstPermit),
             _ => Err(invalid(Fault {
                 at: "/options/evaluations_semantic".into(),
                 what: "must be `execute_all`, `deny_on_first_deny` or `permit_on_first_permit`"
@@ -155,9 +141,10 @@ pub async fn evaluations(
     asked: Asked,
 ) -> Result<Response, Problem> {
     app.law.may_ask(&caller).await?;
-    let items = match &asked.0["evaluations"] {
-        Value::Array(items) if items.len() <= MOST => items,
-        Value::Null => return evaluate_one(&app, &caller, &asked.0).await,
+    let whole = asked.json()?;
+    let items = match &whole["evaluations"] {
+        Json::List(items) if items.len() <= MOST => items,
+        Json::Null => return evaluate_one(&app, &caller, &whole).await,
         _ => {
             let what = format!("must be a list of at most {MOST}");
             return Err(invalid(Fault { at: "/evaluations".into(), what }));
@@ -165,19 +152,19 @@ pub async fn evaluations(
     };
     // Section 7.1: without items it is one evaluation.
     if items.is_empty() {
-        return evaluate_one(&app, &caller, &asked.0).await;
+        return evaluate_one(&app, &caller, &whole).await;
     }
-    let semantic = Semantic::read(&asked.0)?;
-    let defaults = Parts::read(&asked.0, Form::AuthZen, &[]).map_err(invalid)?;
+    let semantic = Semantic::read(&whole)?;
+    let defaults = Parts::read(&whole, Form::AuthZen, &[]).map_err(invalid)?;
     let read = |item| Parts::read(item, Form::AuthZen, &[])?.or(defaults).question();
     let questions: Vec<Result<Question<'_>, Fault>> = items.iter().map(read).collect();
-    let whole: Vec<Question<'_>> = questions.iter().flatten().copied().collect();
-    for question in &whole {
+    let sound: Vec<Question<'_>> = questions.iter().flatten().copied().collect();
+    for question in &sound {
         app.law.may_ask_this(&caller, question).await?;
     }
     // All are decided under the same policies; those behind the one that ended it were not asked.
     let asked = match semantic {
-        Semantic::ExecuteAll => whole,
+        Semantic::ExecuteAll => sound,
         _ => asked_until(&app, &caller, &questions, semantic).await?,
     };
     let answered = match asked.as_slice() {
@@ -185,23 +172,30 @@ pub async fn evaluations(
         asked => decided(&app, &caller, asked).await?,
     };
     let at = answered.at.to_string();
-    let mut told = answered.asked.iter();
-    let mut evaluations = Vec::with_capacity(questions.len());
-    for question in &questions {
-        let evaluated = match question {
-            Ok(question) => match told.next() {
-                Some((_, decision)) => Evaluated::new(question, decision, &at),
-                None => break,
-            },
-            Err(fault) => Evaluated::broken(fault),
+    let mut answers = answered.asked.iter();
+    let mut text = String::with_capacity(questions.len() * 1_024);
+    text.push_str(r#"{"evaluations":"#);
+    for (n, question) in questions.iter().enumerate() {
+        let separator = if n == 0 { '[' } else { ',' };
+        let permitted = match question {
+            Ok(question) => {
+                let Some((_, decision)) = answers.next() else { break };
+                text.push(separator);
+                tell(&mut text, question, decision, &at);
+                decision.effect() == Effect::Allow
+            }
+            Err(fault) => {
+                text.push(separator);
+                tell_broken(&mut text, fault);
+                false
+            }
         };
-        let ends = semantic.ends_with(evaluated.decision);
-        evaluations.push(evaluated);
-        if ends {
+        if semantic.ends_with(permitted) {
             break;
         }
     }
-    Ok(check::json(&json!({ "evaluations": evaluations })))
+    text.push_str("]}");
+    Ok(check::json(text))
 }
 
 /// The questions up to the one that ends it.

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use countersign_ground::clock::{Stopwatch, Time};
 use countersign_ground::problem::{Code, Problem};
-use countersign_policy::{Answer, Decision, Fault, Form, Parts, Question, Resource, strict};
+use countersign_policy::{
+    Answer, Decision, Fault, Form, Json, Parts, Question, Resource, write_text,
+};
 use futures_util::future::try_join_all;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use serde::Serialize;
-use serde_json::Value;
 
 use super::extract::JsonText;
 use super::openapi::ProblemBody;
@@ -42,8 +43,10 @@ pub async fn check(
     app.law.may_ask_this(&caller, &question).await?;
     let answered = decided(&app, &caller, &[question]).await?;
     let (_, decision) = answered.asked.first().ok_or_else(|| Problem::internal("no answer"))?;
-    let request = caller.origin.request_id.as_deref();
-    Ok(json(&Answer::new(&question, decision, &answered.at.to_string(), request)))
+    let (at, request_id) = (answered.at.to_string(), caller.origin.request_id.as_deref());
+    let mut text = String::with_capacity(ANSWER);
+    Answer { question: &question, decision, at: &at, request_id }.write(&mut text);
+    Ok(json(text))
 }
 
 /// One subject, action and context, and many resources. The answers come in the resources' order.
@@ -61,7 +64,7 @@ pub async fn batch(
     let value = read(&body.0)?;
     let frame = Parts::read(&value, Form::Check, &["resources"]).map_err(invalid)?;
     let resources = match value.get("resources") {
-        Some(Value::Array(resources)) if (1..=MOST).contains(&resources.len()) => resources,
+        Some(Json::List(resources)) if (1..=MOST).contains(&resources.len()) => resources,
         _ => return Err(wrong("/resources", format!("must be a list of 1 to {MOST} resources"))),
     };
     if frame.resource.is_some() {
@@ -75,19 +78,20 @@ pub async fn batch(
     let questions = questions.collect::<Result<Vec<_>, _>>().map_err(invalid)?;
     app.law.may_ask_this(&caller, &questions[0]).await?;
     let Answered { asked, at } = decided(&app, &caller, &questions).await?;
-    let request = caller.origin.request_id.as_deref();
     let at = at.to_string();
-    let answers = asked.iter();
-    let answers = answers.map(|(question, decision)| Answer::new(question, decision, &at, None));
-    let size = asked.len() * ANSWER;
-    Ok(json_of(&Answers { decisions: answers.collect(), request_id: request }, size))
-}
-
-#[derive(Serialize)]
-struct Answers<'a> {
-    decisions: Vec<Answer<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
+    let mut text = String::with_capacity(asked.len() * ANSWER);
+    text.push_str(r#"{"decisions":"#);
+    for (n, (question, decision)) in asked.iter().enumerate() {
+        text.push(if n == 0 { '[' } else { ',' });
+        Answer { question, decision, at: &at, request_id: None }.write(&mut text);
+    }
+    text.push(']');
+    if let Some(request) = &caller.origin.request_id {
+        text.push_str(r#","request_id":"#);
+        write_text(&mut text, request);
+    }
+    text.push('}');
+    Ok(json(text))
 }
 
 /// Questions, and their answers.
@@ -126,6 +130,7 @@ pub(super) async fn decided<'q>(
         let what = format!("all questions of a request may be {LARGEST_TOGETHER} bytes long");
         return Err(Problem::new(Code::PayloadTooLarge, what));
     }
+    app.metrics.answered(asked.iter().map(|(_, decision)| decision));
     let events = app.law.telling(caller, &asked, LARGEST, at);
     try_join_all(events.into_iter().map(|event| app.record.append(event))).await?;
     Ok(Answered { asked, at })
@@ -160,8 +165,8 @@ pub(super) fn fits(size: usize) -> Result<(), Problem> {
     Err(Problem::new(Code::PayloadTooLarge, what))
 }
 
-fn read(text: &str) -> Result<Value, Problem> {
-    strict(text).map_err(|error| {
+fn read(text: &str) -> Result<Json<'_>, Problem> {
+    Json::read(text).map_err(|error| {
         Problem::new(Code::Validation, format!("the body is not a question: {error}"))
     })
 }
@@ -174,17 +179,13 @@ fn wrong(at: &str, what: impl Into<String>) -> Problem {
     invalid(Fault { at: at.to_owned(), what: what.into() })
 }
 
-pub(super) fn json(body: &impl Serialize) -> Response {
-    json_of(body, ANSWER)
-}
-
 /// About as long as one answer is.
 const ANSWER: usize = 1_024;
 
-/// An answer of about so many bytes.
-fn json_of(body: &impl Serialize, size: usize) -> Response {
-    let mut text = Vec::with_capacity(size);
-    // Strings, numbers and lists always serialise.
-    let _ = serde_json::to_writer(&mut text, body);
-    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
+/// An answer that is JSON.
+pub(super) fn json(text: String) -> Response {
+    let mut response = Response::new(Body::from(text));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
 }

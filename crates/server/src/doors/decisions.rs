@@ -4,7 +4,7 @@ use axum::Json as Body;
 use axum::extract::State;
 use countersign_ground::problem::{Code, Problem};
 use countersign_ground::record::{Cursor, Filter};
-use countersign_policy::{Effect, Form, Question, Tried};
+use countersign_policy::{Effect, Form, Json, Question, Tried};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -256,7 +256,8 @@ pub async fn show(
 
 /// Asks a recorded question again, for nobody: that it was asked is no event.
 fn again(app: &App, caller: &Caller, question: &Value, id: &str) -> Option<Now> {
-    let question = Question::read(question, Form::Canonical).ok()?;
+    let question = Json::from(question);
+    let question = Question::read(&question, Form::Canonical).ok()?;
     let known = app.law.known(&question.subject, &caller.tenant);
     let mut tried: Vec<Tried> = Vec::new();
     let policies = app.law.policies_for(caller);

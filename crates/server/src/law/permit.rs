@@ -17,7 +17,7 @@ use prometheus_client::metrics::counter::Counter;
 use super::Law;
 use super::action::{Action, Reach};
 use super::caller::{Caller, Who, challenge};
-use super::told::tell;
+use super::told::acted_on;
 
 /// Leave to do `A`, in one tenant, by one actor, because of one decision. Only the law makes it;
 /// it is not `Clone`, so it ends with what it was made for.
@@ -276,7 +276,8 @@ impl Law {
         event.agent = caller.agent();
         event.origin = caller.origin.clone();
         event.decision = Some(Arc::clone(&id));
-        tell(&mut event, &question, &decision);
+        event.resource = Some(acted_on(&question));
+        event.metadata(decision.metadata());
         match caller.who {
             Who::Anonymous => self.record.append_stranger("no-credentials", event).await?,
             _ => self.record.append(event).await?,

@@ -1,7 +1,7 @@
 //! What the record says of decisions, and how it is read again.
 
 use countersign_ground::clock::Time;
-use countersign_ground::record::{Event, Meta, Outcome};
+use countersign_ground::record::{Event, Outcome};
 use countersign_policy::{Decision, Effect, Question};
 use serde_json::Value;
 
@@ -36,7 +36,8 @@ impl Law {
             let mut event = self.asked(caller, at);
             event.outcome = outcome(decision);
             event.decision = Some(decision.id.as_str().into());
-            tell(&mut event, question, decision);
+            event.resource = Some(acted_on(question));
+            event.metadata(decision.metadata());
             return vec![event];
         }
         let mut events = Vec::new();
@@ -60,9 +61,7 @@ impl Law {
                 }
             }
             told.push(']');
-            event.meta("decisions", Meta::Json(told));
-            event.meta("question", Meta::Json(first.frame()));
-            tell_policy(&mut event, first);
+            event.metadata(first.metadata_of(&told));
             events.push(event);
         }
         events
@@ -79,30 +78,14 @@ fn outcome(decision: &Decision) -> Outcome {
     }
 }
 
-/// Says in an event what was decided, so that anyone can recompute its id.
-pub(super) fn tell(event: &mut Event, question: &Question<'_>, decision: &Decision) {
-    event.resource = Some(format!("{}/{}", question.resource.kind, question.resource.id));
-    event.meta("action", question.action.name.to_owned());
-    if !decision.verdict.diagnostics.is_empty() {
-        event.meta("diagnostics", Meta::Json(decision.diagnostics()));
-    }
-    event.meta("digest", decision.digest.to_string());
-    event.meta("effect", decision.effect().as_str());
-    event.meta("question", Meta::Json(decision.question().to_owned()));
-    event.meta("reason", decision.reason().to_string());
-    if let Some(rule) = &decision.verdict.rule {
-        event.meta("rule", rule.to_string());
-    }
-    tell_policy(event, decision);
-}
-
-fn tell_policy(event: &mut Event, decision: &Decision) {
-    let policy = &decision.policy;
-    event.meta("policyPackage", policy.package.to_string());
-    event.meta("policyVersion", policy.version.to_string());
-    if let Some(registry) = &policy.registry {
-        event.meta("registryDigest", registry.to_string());
-    }
+/// What a question is about, as an event names it.
+pub(super) fn acted_on(question: &Question<'_>) -> String {
+    let (kind, id) = (question.resource.kind, question.resource.id);
+    let mut text = String::with_capacity(kind.len() + id.len() + 1);
+    text.push_str(kind);
+    text.push('/');
+    text.push_str(id);
+    text
 }
 
 /// The decisions of an event: an object each, with its id and its whole question in it.

@@ -6,7 +6,7 @@ mod explained;
 mod packages;
 mod registry;
 
-use countersign_policy::{Decision, Form, Question};
+use countersign_policy::{Decision, Form, Json, Question};
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};
 
@@ -102,7 +102,8 @@ async fn the_event_holds_the_question_and_anyone_can_recompute_the_id_from_it() 
     assert_eq!((&event["outcome"], &event["actorId"]), (&json!("denied"), &json!(reader.id)));
     assert_eq!(event["agentId"], reader.id, "the asker, not the subject");
     let meta = &event["metadata"];
-    let question = Question::read(&meta["question"], Form::Canonical).unwrap();
+    let json = Json::from(&meta["question"]);
+    let question = Question::read(&json, Form::Canonical).unwrap();
     let canonical = json!({
         "effect": meta["effect"], "policy_package": meta["policyPackage"],
         "policy_version": meta["policyVersion"], "question": meta["question"],

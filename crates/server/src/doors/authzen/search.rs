@@ -9,7 +9,8 @@ use countersign_ground::clock::Time;
 use countersign_ground::problem::Problem;
 use countersign_ground::record::Meta;
 use countersign_policy::{
-    Action, Effect, Fault, Form, Parts, Policies, Question, Resource, Subject, canonical, nothing,
+    Action, Effect, Fault, Form, Json, Members, Parts, Policies, Question, Resource, Subject,
+    nothing,
 };
 use serde_json::{Value, json};
 
@@ -32,23 +33,23 @@ struct Page {
 }
 
 impl Page {
-    fn read(asked: &Value) -> Result<Self, Problem> {
+    fn read(asked: &Json<'_>) -> Result<Self, Problem> {
         let wrong = |at: &str, what: &str| invalid(Fault { at: at.into(), what: what.into() });
         let page = &asked["page"];
-        if !page.is_null() && !page.is_object() {
+        if !matches!(page, Json::Null | Json::Object(_)) {
             return Err(wrong("/page", "must be an object"));
         }
         let from = match &page["token"] {
-            Value::Null => 0,
-            Value::String(token) if token.is_empty() => 0,
-            Value::String(token) => {
+            Json::Null => 0,
+            Json::Text(token) if token.is_empty() => 0,
+            Json::Text(token) => {
                 token.parse().map_err(|_| wrong("/page/token", "is no `next_token` of ours"))?
             }
             _ => return Err(wrong("/page/token", "must be text")),
         };
         let limit = match &page["limit"] {
-            Value::Null => USUAL,
-            limit => match limit.as_u64().and_then(|limit| usize::try_from(limit).ok()) {
+            Json::Null => USUAL,
+            limit => match limit.as_i64().and_then(|limit| usize::try_from(limit).ok()) {
                 Some(limit) if limit >= 1 => limit.min(MOST),
                 _ => return Err(wrong("/page/limit", "must be a whole number, at least 1")),
             },
@@ -67,26 +68,27 @@ pub async fn subjects(
     caller: Caller,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    let (policies, page) = begin(&app, &caller, &asked.0, true).await?;
-    let (kind, properties) = kind_of(&asked.0, "subject")?;
-    let parts = without(&asked.0, "subject")?;
+    let asked = asked.json()?;
+    let (policies, page) = begin(&app, &caller, &asked, true).await?;
+    let (kind, properties) = kind_of(&asked, "subject")?;
+    let parts = without(&asked, "subject");
     let frame =
-        Parts { subject: Some(nobody(&kind)), ..parts_of(&parts)? }.question().map_err(invalid)?;
-    app.law.may_ask_this(&caller, &Question { subject: nobody(&kind), ..frame }).await?;
+        Parts { subject: Some(nobody(kind)), ..parts_of(&parts)? }.question().map_err(invalid)?;
+    app.law.may_ask_this(&caller, &Question { subject: nobody(kind), ..frame }).await?;
     let all = policies.registry.iter().flat_map(|registry| registry.subjects());
     let found: Vec<Arc<str>> =
-        all.filter(|one| *one.kind() == *kind).map(|one| Arc::clone(one.id())).collect();
+        all.filter(|one| one.kind() == kind).map(|one| Arc::clone(one.id())).collect();
     let search = Search {
         app: &app,
         caller: &caller,
         policies: &policies,
         page: &page,
         kind: "subject",
-        asked: &asked.0,
+        asked: &asked,
     };
     search
         .answer(&found, |id| {
-            let subject = Subject { id, properties: &properties, ..nobody(&kind) };
+            let subject = Subject { id, properties, ..nobody(kind) };
             (Question { subject, ..frame }, json!({"type": kind, "id": id}))
         })
         .await
@@ -102,24 +104,25 @@ pub async fn resources(
     caller: Caller,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    let (policies, page) = begin(&app, &caller, &asked.0, false).await?;
-    let (kind, properties) = kind_of(&asked.0, "resource")?;
-    let parts = without(&asked.0, "resource")?;
-    let system = asked.0["resource"]["system"].as_str();
-    let nothing = Resource { kind: &kind, id: "*", system, properties: &properties };
+    let asked = asked.json()?;
+    let (policies, page) = begin(&app, &caller, &asked, false).await?;
+    let (kind, properties) = kind_of(&asked, "resource")?;
+    let parts = without(&asked, "resource");
+    let system = asked["resource"]["system"].as_str();
+    let nothing = Resource { kind, id: "*", system, properties };
     let frame =
         Parts { resource: Some(nothing), ..parts_of(&parts)? }.question().map_err(invalid)?;
     app.law.may_ask_this(&caller, &frame).await?;
     let all = policies.registry.iter().flat_map(|registry| registry.resources());
     let found: Vec<Arc<str>> =
-        all.filter(|one| *one.kind() == *kind).map(|one| Arc::clone(one.id())).collect();
+        all.filter(|one| one.kind() == kind).map(|one| Arc::clone(one.id())).collect();
     let search = Search {
         app: &app,
         caller: &caller,
         policies: &policies,
         page: &page,
         kind: "resource",
-        asked: &asked.0,
+        asked: &asked,
     };
     search
         .answer(&found, |id| {
@@ -139,8 +142,9 @@ pub async fn actions(
     caller: Caller,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    let (policies, page) = begin(&app, &caller, &asked.0, false).await?;
-    let parts = without(&asked.0, "action")?;
+    let asked = asked.json()?;
+    let (policies, page) = begin(&app, &caller, &asked, false).await?;
+    let parts = without(&asked, "action");
     let any = Action { name: "*", properties: nothing() };
     let frame = Parts { action: Some(any), ..parts_of(&parts)? }.question().map_err(invalid)?;
     app.law.may_ask_this(&caller, &frame).await?;
@@ -160,7 +164,7 @@ pub async fn actions(
         policies: &policies,
         page: &page,
         kind: "action",
-        asked: &asked.0,
+        asked: &asked,
     };
     search
         .answer(&names, |name| {
@@ -174,7 +178,7 @@ pub async fn actions(
 async fn begin(
     app: &App,
     caller: &Caller,
-    asked: &Value,
+    asked: &Json<'_>,
     about_others: bool,
 ) -> Result<(Arc<Policies>, Page), Problem> {
     app.law.may_ask(caller).await?;
@@ -189,35 +193,33 @@ fn nobody(kind: &str) -> Subject<'_> {
 }
 
 /// The type that is searched for; an id that is given all the same is ignored (section 8.4).
-fn kind_of(asked: &Value, part: &str) -> Result<(String, countersign_policy::Object), Problem> {
+fn kind_of<'a>(asked: &'a Json<'a>, part: &str) -> Result<(&'a str, &'a Members<'a>), Problem> {
     let wrong =
         |name: &str, what: &str| invalid(Fault { at: format!("/{part}{name}"), what: what.into() });
     let object = match &asked[part] {
-        Value::Object(object) => object,
-        Value::Null => return Err(wrong("", "is missing")),
+        Json::Object(object) => object,
+        Json::Null => return Err(wrong("", "is missing")),
         _ => return Err(wrong("", "must be an object")),
     };
     let kind = match object.get("type") {
-        Some(Value::String(kind)) if !kind.is_empty() => kind.clone(),
+        Some(Json::Text(kind)) if !kind.is_empty() => &**kind,
         _ => return Err(wrong("/type", "must be text")),
     };
     match object.get("properties") {
-        None | Some(Value::Null) => Ok((kind, nothing().clone())),
-        Some(Value::Object(properties)) => Ok((kind, properties.clone())),
+        None | Some(Json::Null) => Ok((kind, nothing())),
+        Some(Json::Object(properties)) => Ok((kind, properties)),
         Some(_) => Err(wrong("/properties", "must be an object")),
     }
 }
 
 /// The request without the part that is searched for.
-fn without(asked: &Value, part: &str) -> Result<Value, Problem> {
-    let mut rest = asked.clone();
-    if let Some(members) = rest.as_object_mut() {
-        members.remove(part);
-    }
-    Ok(rest)
+fn without<'a>(asked: &Json<'a>, part: &str) -> Json<'a> {
+    let members = asked.as_object().unwrap_or_else(|| nothing());
+    let rest = members.iter().filter(|(name, _)| *name != part);
+    Json::Object(rest.map(|(name, member)| (name.to_owned().into(), member.clone())).collect())
 }
 
-fn parts_of(value: &Value) -> Result<Parts<'_>, Problem> {
+fn parts_of<'a>(value: &'a Json<'a>) -> Result<Parts<'a>, Problem> {
     Parts::read(value, Form::AuthZen, &[]).map_err(invalid)
 }
 
@@ -229,7 +231,7 @@ struct Search<'s> {
     page: &'s Page,
     /// `subject`, `resource` or `action`.
     kind: &'static str,
-    asked: &'s Value,
+    asked: &'s Json<'s>,
 }
 
 impl Search<'_> {
@@ -240,7 +242,7 @@ impl Search<'_> {
         ask: impl Fn(&'c str) -> (Question<'c>, Value),
     ) -> Result<Response, Problem> {
         let Self { app, caller, page, .. } = self;
-        let asked = canonical(self.asked);
+        let asked = self.asked.canonical();
         check::fits(asked.len())?;
         let now = app.clock.now();
         let mut turns = Turns::begin();
@@ -260,7 +262,7 @@ impl Search<'_> {
         }
         self.record(asked, results.len(), now).await?;
         let page = json!({"next_token": next, "count": results.len()});
-        Ok(check::json(&json!({"results": results, "page": page})))
+        Ok(check::json(json!({"results": results, "page": page}).to_string()))
     }
 
     async fn record(&self, asked: String, count: usize, at: Time) -> Result<(), Problem> {
