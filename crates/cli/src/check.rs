@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use countersign_ground::clock::Clock;
 use countersign_policy::{
-    Answer, Fault, Form, Holder, InvalidMatrix, InvalidPackages, InvalidRegistry, Json, Matrix,
+    Answers, Fault, Form, Holder, InvalidMatrix, InvalidPackages, InvalidRegistry, Json, Matrix,
     Packages, Policies, Question, Registry,
 };
 use countersign_server::features::packages::files;
@@ -82,11 +82,10 @@ fn offline(check: &Check, request: &[u8]) -> anyhow::Result<Value> {
     let policies = policies(check)?;
     let now = Clock::System.now();
     let decision = policies.decide(&question, Holder::Stranger, now.0);
-    let mut answer = String::new();
     let at = now.to_string();
-    Answer { question: &question, decision: &decision, at: &at, request_id: None }
-        .write(&mut answer);
-    Ok(serde_json::from_str(&answer)?)
+    let mut answers = Answers::new(&at, 1);
+    answers.add(&question, &decision, None);
+    Ok(serde_json::from_str(&answers.text)?)
 }
 
 fn policies(check: &Check) -> anyhow::Result<Policies> {

@@ -12,3 +12,4 @@ pub mod problem;
 pub mod record;
 pub mod secret;
 pub mod shared;
+pub mod text;

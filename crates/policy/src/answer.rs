@@ -1,27 +1,31 @@
 //! A decision as it is told: the same members in the same order wherever it was asked.
 
-use crate::canonical::write_text;
-use crate::decision::Decision;
-use crate::question::{Question, Resource, Subject};
+use std::ops::Range;
 
-/// The body of `POST /v1/check`, and what `countersign check` prints.
-#[derive(Debug, Clone, Copy)]
-pub struct Answer<'a> {
-    /// What was asked.
-    pub question: &'a Question<'a>,
-    /// What was decided.
-    pub decision: &'a Decision,
-    /// When: RFC 3339.
-    pub at: &'a str,
-    /// The request that asked, when the answer is all that it asked for.
-    pub request_id: Option<&'a str>,
+use crate::canonical::write_text;
+use crate::decision::{Decision, Policy};
+use crate::question::{Question, Resource, Subject, write_option};
+
+/// Bodies of `POST /v1/check`, one behind another in one text.
+#[derive(Debug)]
+pub struct Answers<'a> {
+    /// What has been written.
+    pub text: String,
+    at: &'a str,
+    /// The last policy, and where in the text it is named.
+    last: Option<(Policy, Range<usize>)>,
 }
 
-impl Answer<'_> {
-    /// Adds it as a JSON object. Written by hand: a batch has a thousand of them.
-    pub fn write(&self, out: &mut String) {
-        let (decision, verdict) = (self.decision, &self.decision.verdict);
-        let policy = &decision.policy;
+impl<'a> Answers<'a> {
+    /// None yet; `at` says when they are given (RFC 3339), `count` how many there will be.
+    #[must_use]
+    pub fn new(at: &'a str, count: usize) -> Self {
+        Self { text: String::with_capacity(64 + count * ABOUT), at, last: None }
+    }
+
+    /// Adds one as a JSON object; `request_id` names the request that asked for nothing else.
+    pub fn add(&mut self, question: &Question<'_>, decision: &Decision, request_id: Option<&str>) {
+        let (out, verdict) = (&mut self.text, &decision.verdict);
         out.push_str(r#"{"id":""#);
         out.push_str(decision.id.as_str());
         out.push_str(r#"","digest":""#);
@@ -33,14 +37,10 @@ impl Answer<'_> {
         out.push_str(r#","reasons":["#);
         verdict.reason.write(out);
         out.push(']');
-        write_subject(out, &self.question.subject);
-        write_resource(out, &self.question.resource);
-        out.push_str(r#","matched_rule":"#);
-        match &verdict.rule {
-            Some(rule) => write_text(out, rule),
-            None => out.push_str("null"),
-        }
-        text(out, r#","matched_policy_version":"#, &policy.version);
+        write_subject(out, &question.subject);
+        write_resource(out, &question.resource);
+        write_option(out, r#","matched_rule":"#, verdict.rule.as_deref());
+        text(out, r#","matched_policy_version":"#, &decision.policy.version);
         out.push_str(r#","obligations":"#);
         match verdict.obligations.as_slice() {
             [] => out.push_str("[]"),
@@ -55,21 +55,33 @@ impl Answer<'_> {
             out.push_str(r#","diagnostics":"#);
             decision.write_diagnostics(out);
         }
+        self.add_provenance(&decision.policy);
+        if let Some(request) = request_id {
+            text(&mut self.text, r#","request_id":"#, request);
+        }
+        self.text.push('}');
+    }
+
+    fn add_provenance(&mut self, policy: &Policy) {
+        let out = &mut self.text;
+        if let Some((last, place)) = &self.last
+            && last == policy
+        {
+            return out.extend_from_within(place.clone());
+        }
+        let start = out.len();
         out.push_str(r#","provenance":{"evaluator":"countersign","mode":"enforce""#);
         text(out, r#","policy_package":"#, &policy.package);
         text(out, r#","policy_version":"#, &policy.version);
-        match &policy.registry {
-            Some(digest) => text(out, r#","registry_digest":"#, digest),
-            None => out.push_str(r#","registry_digest":null"#),
-        }
+        write_option(out, r#","registry_digest":"#, policy.registry.as_deref());
         text(out, r#","decision_time":"#, self.at);
         out.push('}');
-        if let Some(request) = self.request_id {
-            text(out, r#","request_id":"#, request);
-        }
-        out.push('}');
+        self.last = Some((policy.clone(), start..out.len()));
     }
 }
+
+/// Bytes of an answer.
+const ABOUT: usize = 880;
 
 fn write_subject(out: &mut String, subject: &Subject<'_>) {
     text(out, r#","subject":{"id":"#, subject.id);

@@ -263,6 +263,7 @@ mod tests {
             resource: Resource { kind: "agents", id: "*", system: Some("s"), properties },
             context: properties,
             tenant: Some("default"),
+            frame: None,
         };
         let policy = Matrix::built_in().policy();
         for reason in [Reason::NoCredentials, Reason::Stated("a \"word\"".into())] {
@@ -274,12 +275,21 @@ mod tests {
                 },
                 policy.clone(),
             );
-            let mut told = String::new();
-            decision.tell(&mut told);
-            let mut within = String::new();
-            decision.tell_within_frame(&mut within);
-            let (alone, frame) = (decision.metadata(), decision.frame());
-            for text in [&decision.text, &told, decision.question(), &within, &alone, &frame] {
+            let plain =
+                Question { resource: Resource { id: "1", ..question.resource }, ..question };
+            let others = [
+                Decision::new(&plain, Verdict::new(Ok(Reason::Own)), policy.clone()),
+                decision.clone(),
+            ];
+            let mut told = others.map(|other| {
+                let mut told = String::new();
+                decision.tell_beside(&question.resource, &other, &plain.resource, &mut told);
+                told
+            });
+            told[0] = decision.metadata_of(&format!("[{}]", told[0]));
+            for text in
+                [&decision.text, decision.question(), &decision.metadata(), &told[0], &told[1]]
+            {
                 let value: serde_json::Value = serde_json::from_str(text).unwrap();
                 assert_eq!(crate::canonical(&value), *text);
             }

@@ -18,7 +18,7 @@ mod question;
 mod registry;
 pub mod ssh;
 
-pub use answer::Answer;
+pub use answer::Answers;
 pub use canonical::{canonical, write_text};
 pub use decision::{Decision, DecisionId, Digest, Effect, Obligation, Policy, Reason, Verdict};
 pub use explain::{Trail, Tried, Untold};
@@ -29,5 +29,5 @@ pub use matrix::{InvalidMatrix, Matrix};
 pub use packages::{InvalidPackages, Package, Packages};
 pub use permission::{InvalidPermission, Permission, Permissions};
 pub use policies::{Holder, Policies};
-pub use question::{Action, Form, Parts, Question, Resource, Subject};
+pub use question::{Action, Form, Frame, Parts, Question, Resource, Subject};
 pub use registry::{Counts, Difference, InvalidRegistry, Registry, differences};

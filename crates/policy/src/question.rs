@@ -22,6 +22,26 @@ pub struct Question<'q> {
     pub context: &'q Members<'q>,
     /// The tenant it is asked in, if that was said.
     pub tenant: Option<&'q str>,
+    /// All of it but its resource, when that has been written before.
+    pub frame: Option<&'q Frame>,
+}
+
+/// A question but for its resource, in its canonical form: written once for all resources that it is asked of.
+#[derive(Debug)]
+pub struct Frame {
+    before: String,
+    after: String,
+}
+
+impl Frame {
+    /// What a question shares with those that differ in their resource alone.
+    #[must_use]
+    pub fn of(question: &Question<'_>) -> Self {
+        let (mut before, mut after) = (String::new(), String::new());
+        question.write_before(&mut before);
+        question.write_after(&mut after);
+        Self { before, after }
+    }
 }
 
 /// Who would do it.
@@ -76,21 +96,30 @@ impl<'q> Question<'q> {
 
     /// Members in order, so nothing is sorted here but what came as objects. Gives where the resource stands.
     pub(crate) fn write(&self, out: &mut String) -> Range<usize> {
+        match self.frame {
+            Some(frame) => out.push_str(&frame.before),
+            None => self.write_before(out),
+        }
+        let start = out.len();
+        self.resource.write(out);
+        let resource = start..out.len();
+        match self.frame {
+            Some(frame) => out.push_str(&frame.after),
+            None => self.write_after(out),
+        }
+        resource
+    }
+
+    fn write_before(&self, out: &mut String) {
         out.push_str(r#"{"action":{"name":"#);
         write_text(out, self.action.name);
         write_member(out, r#","properties":"#, self.action.properties);
         out.push_str(r#"},"context":"#);
         self.context.write(out, |name| name != "approval");
         out.push_str(r#","resource":"#);
-        let resource = out.len();
-        out.push_str(r#"{"id":"#);
-        write_text(out, self.resource.id);
-        write_member(out, r#","properties":"#, self.resource.properties);
-        write_option(out, r#","system":"#, self.resource.system);
-        out.push_str(r#","type":"#);
-        write_text(out, self.resource.kind);
-        out.push('}');
-        let resource = resource..out.len();
+    }
+
+    fn write_after(&self, out: &mut String) {
         out.push_str(r#","subject":{"id":"#);
         write_text(out, self.subject.id);
         write_member(out, r#","properties":"#, self.subject.properties);
@@ -99,7 +128,35 @@ impl<'q> Question<'q> {
         write_text(out, self.subject.kind);
         write_option(out, r#"},"tenant":"#, self.asked_in());
         out.push('}');
-        resource
+    }
+}
+
+impl Resource<'_> {
+    fn write(&self, out: &mut String) {
+        out.push_str(r#"{"id":"#);
+        write_text(out, self.id);
+        write_member(out, r#","properties":"#, self.properties);
+        write_option(out, r#","system":"#, self.system);
+        out.push_str(r#","type":"#);
+        write_text(out, self.kind);
+        out.push('}');
+    }
+
+    /// Adds what it says else than `other`, as an object.
+    pub(crate) fn write_beside(&self, other: &Self, out: &mut String) {
+        out.push_str(r#"{"id":"#);
+        write_text(out, self.id);
+        if self.properties != other.properties {
+            write_member(out, r#","properties":"#, self.properties);
+        }
+        if self.system != other.system {
+            write_option(out, r#","system":"#, self.system);
+        }
+        if self.kind != other.kind {
+            out.push_str(r#","type":"#);
+            write_text(out, self.kind);
+        }
+        out.push('}');
     }
 }
 

@@ -63,7 +63,7 @@ pub struct Resource {
     id: Arc<str>,
     kind: Arc<str>,
     manifest: u32,
-    /// As JSON: most are never asked for one by one.
+    /// As JSON: most are never asked for one by one. Nothing where there are none.
     attributes: Box<str>,
     approval_level: Option<u8>,
     actor: Option<Box<Actor>>,

@@ -69,7 +69,7 @@ pub(crate) fn decide(
         }),
         (name!("subject_type_mismatch"), &|| kind == Some(question.subject.kind)),
         (name!("unknown_actor_resource"), &|| actor.is_some()),
-        (name!("actor_type_mismatch"), &|| actor.is_some_and(|actor| kind == Some(&*actor.kind))),
+        (name!("actor_type_mismatch"), &|| actor.is_some_and(|actor| kind == Some(actor.kind))),
         (name!("subject_not_allowed"), &|| is(subject_is_allowed)),
         (name!("ttl_out_of_bounds"), &|| is(ttl_is_within)),
         (name!("missing_pubkey_fingerprint"), &|| {

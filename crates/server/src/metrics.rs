@@ -171,6 +171,28 @@ impl RouteCounts {
     }
 }
 
+/// Counts decisions, most of which are like the one before.
+pub struct Answering<'m> {
+    metrics: &'m Metrics,
+    last: Option<(Effect, Reason, Counter)>,
+}
+
+impl Answering<'_> {
+    /// Counts one.
+    pub fn count(&mut self, decision: &Decision) {
+        let (effect, reason) = (decision.effect(), decision.reason());
+        if let Some((last, because, counter)) = &self.last
+            && (*last, because) == (effect, reason)
+        {
+            counter.inc();
+            return;
+        }
+        let counter = self.metrics.decided(OTHER, OTHER, decision);
+        counter.inc();
+        self.last = Some((effect, reason.clone(), counter));
+    }
+}
+
 impl Metrics {
     fn register(&mut self) {
         // The registry's encoder appends `_total` to counters.
@@ -240,22 +262,10 @@ impl Metrics {
         self.decisions.get_or_create_owned(&label)
     }
 
-    /// Counts the answers to questions, whose words anybody can make up.
-    pub fn answered<'d>(&self, decisions: impl IntoIterator<Item = &'d Decision>) {
-        let mut last: Option<(&Decision, Counter)> = None;
-        for decision in decisions {
-            let same = |(known, _): &&(&Decision, Counter)| {
-                (known.effect(), known.reason()) == (decision.effect(), decision.reason())
-            };
-            match last.as_ref().filter(same) {
-                Some((_, counter)) => drop(counter.inc()),
-                None => {
-                    let counter = self.decided(OTHER, OTHER, decision);
-                    counter.inc();
-                    last = Some((decision, counter));
-                }
-            }
-        }
+    /// Counts the answers to a request's questions, whose words anybody can make up.
+    #[must_use]
+    pub fn answering(&self) -> Answering<'_> {
+        Answering { metrics: self, last: None }
     }
 
     /// Counts a token, once for each scope that the matrix knows; all others are `other`.

@@ -27,7 +27,7 @@ use crate::features::activity::Activity;
 use crate::features::audit::http::stream;
 use crate::features::audit::sink::Sink;
 use crate::features::credentials::vault::{self, Vault};
-use crate::features::documents::{DocumentError, Kind, Origin, Source};
+use crate::features::documents::{self, DocumentError, Kind, Origin, Source};
 use crate::features::keys::{self, RingChange};
 use crate::features::operators::bootstrap::{self, BootstrapError, BootstrapToken};
 use crate::features::quotas::Quotas;
@@ -130,10 +130,7 @@ pub fn check(config: &Config) -> Vec<Fault> {
 fn fault<K: Kind>(path: Option<&Path>) -> Option<Fault> {
     let told = |fault: String| Fault::new(K::VARIABLE, fault);
     match K::text(path?) {
-        Ok(text) => {
-            let faults = K::parse(&text).err()?;
-            Some(told(DocumentError::Invalid(K::NAME, faults).to_string()))
-        }
+        Ok(text) => documents::read::<K>(&text).err().map(|error| told(error.to_string())),
         Err(error) => Some(told(error.to_string())),
     }
 }

@@ -3,17 +3,7 @@
 
 use super::Decision;
 use crate::canonical::write_text;
-
-/// How much is said.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Told {
-    /// All but the id, which the event has.
-    Alone,
-    /// All.
-    Whole,
-    /// What it does not share with others.
-    WithinFrame,
-}
+use crate::question::{Resource, write_option};
 
 impl Decision {
     /// The canonical question.
@@ -22,115 +12,104 @@ impl Decision {
         self.text.get(self.question.clone()).unwrap_or_default()
     }
 
-    /// About how long [`Decision::tell`] is, in bytes.
+    /// About how long [`Decision::metadata`] is, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.text.len() + 256
-    }
-
-    /// The question without its resource: what many questions share.
-    #[must_use]
-    pub fn frame(&self) -> String {
-        let [before, after] = self.around();
-        format!("{before}{after}")
-    }
-
-    /// Whether another decision answers the same question of another resource, by the same policy.
-    #[must_use]
-    pub fn shares_frame(&self, other: &Self) -> bool {
-        self.policy == other.policy && self.around() == other.around()
-    }
-
-    /// What stands before and after the resource, without its name.
-    fn around(&self) -> [&str; 2] {
-        let before = self.question.start..self.resource.start - r#""resource":"#.len();
-        let after = self.resource.end + ",".len()..self.question.end;
-        [before, after].map(|part| self.text.get(part).unwrap_or_default())
     }
 
     /// The metadata of an event that tells of this decision alone; the event has its id.
     #[must_use]
     pub fn metadata(&self) -> String {
         let mut out = String::with_capacity(self.size());
-        self.tell_as(&mut out, Told::Alone);
+        out.push('{');
+        self.write_digest(&mut out);
+        self.write_rest(&mut out, false);
         out
     }
 
-    /// The metadata of an event that tells of several, the first of which this is: `decisions`, a list of what
-    /// each was told as, and once what they share.
+    /// The metadata of an event that tells of several, the first of which this is; `decisions` is a list of what
+    /// each says else than this one.
     #[must_use]
     pub fn metadata_of(&self, decisions: &str) -> String {
         let mut out = String::with_capacity(decisions.len() + self.size());
         out.push_str(r#"{"decisions":"#);
         out.push_str(decisions);
-        self.write_policy(&mut out);
-        out.push_str(r#","question":"#);
-        out.push_str(&self.frame());
-        self.write_registry(&mut out);
-        out.push('}');
+        self.write_rest(&mut out, false);
         out
     }
 
-    /// Adds all that the record says of it, as one object.
-    pub fn tell(&self, out: &mut String) {
-        self.tell_as(out, Told::Whole);
-    }
-
-    /// The same, without what it shares with others: the question's frame and the policy.
-    pub fn tell_within_frame(&self, out: &mut String) {
-        self.tell_as(out, Told::WithinFrame);
-    }
-
-    fn tell_as(&self, out: &mut String, told: Told) {
-        let verdict = &self.verdict;
-        out.push('{');
-        if told != Told::Alone {
-            out.push_str(r#""decisionId":""#);
-            out.push_str(self.id.as_str());
-            out.push_str(r#"","#);
+    /// Adds as one object what this decision, about `asked`, says else than `first`, which is about `other`.
+    pub fn tell_beside(
+        &self,
+        asked: &Resource<'_>,
+        first: &Self,
+        other: &Resource<'_>,
+        out: &mut String,
+    ) {
+        out.push_str(r#"{"decisionId":""#);
+        out.push_str(self.id.as_str());
+        out.push_str(r#"","#);
+        self.write_digest(out);
+        let (verdict, others) = (&self.verdict, &first.verdict);
+        if self.policy != first.policy || self.around() != first.around() {
+            return self.write_rest(out, true);
         }
-        if !verdict.diagnostics.is_empty() {
+        if verdict.effect != others.effect {
+            out.push_str(r#","effect":""#);
+            out.push_str(verdict.effect.as_str());
+            out.push('"');
+        }
+        if verdict.reason != others.reason {
+            out.push_str(r#","reason":"#);
+            verdict.reason.write(out);
+        }
+        out.push_str(r#","resource":"#);
+        asked.write_beside(other, out);
+        if verdict.rule != others.rule {
+            write_option(out, r#","rule":"#, verdict.rule.as_deref());
+        }
+        out.push('}');
+    }
+
+    /// What stands in the question before and after the resource.
+    fn around(&self) -> [&str; 2] {
+        let parts =
+            [self.question.start..self.resource.start, self.resource.end..self.question.end];
+        parts.map(|part| self.text.get(part).unwrap_or_default())
+    }
+
+    fn write_digest(&self, out: &mut String) {
+        if !self.verdict.diagnostics.is_empty() {
             out.push_str(r#""diagnostics":"#);
             self.write_diagnostics(out);
             out.push(',');
         }
         out.push_str(r#""digest":""#);
         self.digest.write(out);
-        out.push_str(r#"","effect":""#);
-        out.push_str(verdict.effect.as_str());
         out.push('"');
-        if told != Told::WithinFrame {
-            self.write_policy(out);
-            out.push_str(r#","question":"#);
-            out.push_str(self.question());
-        }
+    }
+
+    /// Effect, policy, question, reason and rule, and the end of the object; with null for what is absent, or
+    /// without a word.
+    fn write_rest(&self, out: &mut String, with_null: bool) {
+        let (verdict, policy) = (&self.verdict, &self.policy);
+        out.push_str(r#","effect":""#);
+        out.push_str(verdict.effect.as_str());
+        out.push_str(r#"","policyPackage":"#);
+        write_text(out, &policy.package);
+        out.push_str(r#","policyVersion":"#);
+        write_text(out, &policy.version);
+        out.push_str(r#","question":"#);
+        out.push_str(self.question());
         out.push_str(r#","reason":"#);
         verdict.reason.write(out);
-        if told == Told::WithinFrame {
-            out.push_str(r#","resource":"#);
-            out.push_str(self.text.get(self.resource.clone()).unwrap_or_default());
-        } else {
-            self.write_registry(out);
-        }
-        if let Some(rule) = &verdict.rule {
-            out.push_str(r#","rule":"#);
-            write_text(out, rule);
+        let registry = policy.registry.as_deref();
+        let named = [(r#","registryDigest":"#, registry), (r#","rule":"#, verdict.rule.as_deref())];
+        for (name, value) in named.into_iter().filter(|(_, value)| with_null || value.is_some()) {
+            write_option(out, name, value);
         }
         out.push('}');
-    }
-
-    fn write_policy(&self, out: &mut String) {
-        out.push_str(r#","policyPackage":"#);
-        write_text(out, &self.policy.package);
-        out.push_str(r#","policyVersion":"#);
-        write_text(out, &self.policy.version);
-    }
-
-    fn write_registry(&self, out: &mut String) {
-        if let Some(digest) = &self.policy.registry {
-            out.push_str(r#","registryDigest":"#);
-            write_text(out, digest);
-        }
     }
 
     /// What failed, as a list.

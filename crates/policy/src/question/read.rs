@@ -115,6 +115,7 @@ impl<'q> Parts<'q> {
             resource: self.resource.ok_or_else(|| missing("resource"))?,
             context: self.context.unwrap_or_else(|| nothing()),
             tenant: self.tenant,
+            frame: None,
         })
     }
 }

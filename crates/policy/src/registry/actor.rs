@@ -6,7 +6,7 @@ use crate::json::{Json, Members};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Actor {
     /// `adm`, `agt` or `atm`.
-    pub(crate) kind: Box<str>,
+    pub(crate) kind: &'static str,
     /// The principals that a certificate may name.
     pub(crate) principals: Box<[Box<str>]>,
     /// Hours.
@@ -63,8 +63,7 @@ impl Actor {
             },
         };
         let (min_ttl, max_ttl) = (hours("min_ttl_hours", Some(1)), hours("max_ttl_hours", None));
-        let is_known = |kind: &str| matches!(kind, "adm" | "agt" | "atm");
-        let kind = kind.filter(|kind| is_known(kind));
+        let kind = kind.and_then(|kind| ["adm", "agt", "atm"].into_iter().find(|it| **it == *kind));
         if kind.is_none() {
             fault("actor_type", "must be `adm`, `agt` or `atm`");
         }

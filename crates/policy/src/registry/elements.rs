@@ -44,7 +44,21 @@ impl<'de> Deserialize<'de> for Unread<'de> {
 /// One element that was read, and where it stands.
 pub(super) struct Element<'e> {
     pub(super) object: &'e Members<'e>,
-    pub(super) at: String,
+    pub(super) at: At<'e>,
+}
+
+/// A place: a JSON pointer, or an item of the list that it points at.
+#[derive(Clone, Copy)]
+pub(super) struct At<'e> {
+    pub(super) pointer: &'e str,
+    pub(super) item: Option<usize>,
+}
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.pointer)?;
+        self.item.map_or(Ok(()), |item| write!(f, "/{item}"))
+    }
 }
 
 impl Element<'_> {
@@ -86,14 +100,14 @@ impl Element<'_> {
         items.iter().filter_map(Json::as_str).collect()
     }
 
-    /// An object as JSON; empty when it is absent.
+    /// An object as JSON; nothing when it is absent.
     pub(super) fn json(&self, name: &str, faults: &mut Faults) -> Box<str> {
         match self.object.get(name) {
-            None | Some(Json::Null) => "{}".into(),
+            None | Some(Json::Null) => Box::default(),
             Some(value @ Json::Object(_)) => value.canonical().into(),
             Some(_) => {
                 self.fault(faults, name, "must be an object");
-                "{}".into()
+                Box::default()
             }
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::value::RawValue;
 
-use super::elements::{Element, Unread};
+use super::elements::{At, Element, Unread};
 use super::{
     Actor, InvalidRegistry, Manifest, Registry, Relation, Resource, Subject, System, Thing, actor,
 };
@@ -49,8 +49,20 @@ impl Registry {
 
 /// What is named before it is known to exist.
 struct Named {
-    at: String,
-    names: Vec<Arc<str>>,
+    /// `groups`, `teams` or `subjects`, and the place in it.
+    of: &'static str,
+    at: u32,
+    names: Box<[Arc<str>]>,
+}
+
+impl Named {
+    fn by(element: &Element<'_>, of: &'static str, names: Box<[Arc<str>]>) -> Self {
+        Self { of, at: index(element.at.item.unwrap_or_default()), names }
+    }
+
+    fn at(&self, member: &str) -> String {
+        format!("/{}/{}/{member}", self.of, self.at)
+    }
 }
 
 struct Reader<'w> {
@@ -112,7 +124,14 @@ impl<'w> Reader<'w> {
                 "groups" | "teams" => reader.array(raw, &at, Self::group),
                 "relationships" => reader.array(raw, &at, Self::relationship),
                 "resource_manifests" => reader.manifests(raw, &at),
-                "subjects" => reader.array(raw, &at, Self::subject),
+                "subjects" => {
+                    let subjects = |reader: &mut Self, count| {
+                        reader.registry.subjects.reserve_exact(count);
+                        reader.registry.names.reserve(count);
+                        reader.memberships.reserve_exact(count);
+                    };
+                    reader.array_of(raw, &at, subjects, Self::subject);
+                }
                 "systems" => reader.array(raw, &at, Self::system),
                 "tenants" => reader.array(raw, &at, |reader, element| {
                     element.name("id", &mut reader.faults);
@@ -157,18 +176,30 @@ impl<'w> Reader<'w> {
         self.text.push('}');
     }
 
-    fn array(&mut self, raw: &RawValue, at: &str, mut each: impl FnMut(&mut Self, &Element<'_>)) {
+    fn array(&mut self, raw: &RawValue, at: &str, each: impl FnMut(&mut Self, &Element<'_>)) {
+        self.array_of(raw, at, |_, _| {}, each);
+    }
+
+    /// Reads a list; `reserve` makes room for as many as there are.
+    fn array_of(
+        &mut self,
+        raw: &RawValue,
+        at: &str,
+        reserve: impl FnOnce(&mut Self, usize),
+        mut each: impl FnMut(&mut Self, &Element<'_>),
+    ) {
         let Some(items) = self.items(raw, at) else { return };
+        reserve(self, items.len());
         self.text.push('[');
         for (i, raw) in items.into_iter().enumerate() {
             self.text.push_str(if i == 0 { "" } else { "," });
-            let at = format!("{at}/{i}");
-            match self.read(raw, &at) {
+            let at = At { pointer: at, item: Some(i) };
+            match self.read(raw, at) {
                 Some(Json::Object(object)) => {
                     object.write(&mut self.text, |_| true);
                     each(self, &Element { object: &object, at });
                 }
-                Some(_) => self.faults.add(at, "must be an object"),
+                Some(_) => self.faults.add(at.to_string(), "must be an object"),
                 None => {}
             }
             if self.text.len() > PIECE {
@@ -190,13 +221,15 @@ impl<'w> Reader<'w> {
 
     /// Any value, which is part of the digest and of nothing else.
     fn value<'t>(&mut self, raw: &'t RawValue, at: &str) -> Option<Json<'t>> {
-        let value = self.read(raw, at)?;
+        let value = self.read(raw, At { pointer: at, item: None })?;
         value.write(&mut self.text);
         Some(value)
     }
 
-    fn read<'t>(&mut self, raw: &'t RawValue, at: &str) -> Option<Json<'t>> {
-        Json::read(raw.get()).map_err(|error| self.faults.add(at, error.to_string())).ok()
+    fn read<'t>(&mut self, raw: &'t RawValue, at: At<'_>) -> Option<Json<'t>> {
+        Json::read(raw.get())
+            .map_err(|error| self.faults.add(at.to_string(), error.to_string()))
+            .ok()
     }
 
     fn system(&mut self, element: &Element<'_>) {
@@ -230,13 +263,19 @@ impl<'w> Reader<'w> {
         self.object(members, |reader, name, raw| {
             let at = format!("{at}/{}", escaped(name));
             if name == "resources" {
-                reader.array(raw, &at, |reader, element| reader.resource(number, element));
+                let resources = |reader: &mut Self, count| {
+                    reader.registry.resources.reserve_exact(count);
+                    reader.registry.objects.reserve(count);
+                };
+                let each =
+                    |reader: &mut Self, element: &Element<'_>| reader.resource(number, element);
+                reader.array_of(raw, &at, resources, each);
             } else if let Some(value) = reader.value(raw, &at) {
                 object.push((Cow::Borrowed(name), value));
             }
         });
         let object: Members<'_> = object.into_iter().collect();
-        let element = Element { object: &object, at };
+        let element = Element { object: &object, at: At { pointer: &at, item: None } };
         let id = element.name("id", &mut self.faults);
         let system = element.name("system", &mut self.faults);
         let actions = element.names("actions", &mut self.faults);
@@ -264,7 +303,8 @@ impl<'w> Reader<'w> {
                 return relations;
             }
         };
-        let inner = Element { object, at: format!("{}/relations", element.at) };
+        let pointer = format!("{}/relations", element.at);
+        let inner = Element { object, at: At { pointer: &pointer, item: None } };
         for (name, _) in object.iter() {
             let named = inner.names(name, &mut self.faults);
             for (i, action) in named.iter().enumerate() {
@@ -328,18 +368,24 @@ impl<'w> Reader<'w> {
         self.is_called(&id, number, element);
         let kind = self.word(&kind);
         self.registry.subjects.push(Subject { id, kind, roles, belongs: vec![number], properties });
-        self.memberships.push(Named { at: format!("{}/groups", element.at), names });
+        self.memberships.push(Named::by(element, "subjects", names));
     }
 
     fn group(&mut self, element: &Element<'_>) {
         let Some(id) = element.name("id", &mut self.faults) else { return };
         let members = element.names("members", &mut self.faults);
         let names = members.into_iter().map(Arc::from).collect();
-        match element.at.starts_with("/groups") {
-            true => self.registry.groups += 1,
-            false => self.registry.teams += 1,
-        }
-        self.members.push((id, Named { at: format!("{}/members", element.at), names }));
+        let of = match element.at.pointer {
+            "/groups" => {
+                self.registry.groups += 1;
+                "groups"
+            }
+            _ => {
+                self.registry.teams += 1;
+                "teams"
+            }
+        };
+        self.members.push((id, Named::by(element, of, names)));
     }
 
     fn relationship(&mut self, element: &Element<'_>) {
@@ -405,8 +451,7 @@ impl<'w> Reader<'w> {
         let first = registry.subjects.len();
         for (number, (id, named)) in (first..).zip(&self.members) {
             if registry.names.insert(Arc::clone(id), index(number)).is_some() {
-                let at = named.at.replace("/members", "/id");
-                self.faults.add(at, "is the name of somebody else, too");
+                self.faults.add(named.at("id"), "is the name of somebody else, too");
             }
         }
         for (number, (_, named)) in (first..).zip(&self.members) {
@@ -415,9 +460,9 @@ impl<'w> Reader<'w> {
                     registry.names.get(name).and_then(|at| registry.subjects.get_mut(*at as usize));
                 match found {
                     Some(subject) => subject.belongs.push(index(number)),
-                    None => {
-                        self.faults.add(format!("{}/{i}", named.at), "is not one of `subjects`")
-                    }
+                    None => self
+                        .faults
+                        .add(named.at(&format!("members/{i}")), "is not one of `subjects`"),
                 }
             }
         }
@@ -427,7 +472,7 @@ impl<'w> Reader<'w> {
                     Some(group) => subject.belongs.push(*group),
                     None => self
                         .faults
-                        .add(format!("{}/{i}", named.at), "is not one of `groups` or `teams`"),
+                        .add(named.at(&format!("groups/{i}")), "is not one of `groups` or `teams`"),
                 }
             }
             subject.belongs.sort_unstable();

@@ -4,19 +4,21 @@
 
 mod search;
 
+use std::slice;
+
 use axum::Json as Body;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use countersign_ground::problem::{Code, Problem};
 use countersign_policy::{
-    Answer, Decision, Effect, Fault, Form, Json, Parts, Question, write_text,
+    Answers, Decision, Effect, Fault, Form, Json, Parts, Question, write_text,
 };
 use serde_json::json;
 
 pub use search::{__path_actions, __path_resources, __path_subjects, actions, resources, subjects};
 
-use super::check::{self, Answered, Turns, decided, invalid};
+use super::check::{self, Turns, decided, invalid};
 use super::extract::{content_type, read};
 use super::openapi::ProblemBody;
 use crate::app::App;
@@ -54,12 +56,12 @@ impl Asked {
 }
 
 /// Adds an answer, as the standard has it; `context` says what it is in our words.
-fn tell(out: &mut String, question: &Question<'_>, decision: &Decision, at: &str) {
+fn tell(answers: &mut Answers<'_>, question: &Question<'_>, decision: &Decision) {
     let permitted = decision.effect() == Effect::Allow;
-    out.push_str(if permitted { r#"{"decision":true"# } else { r#"{"decision":false"# });
-    out.push_str(r#","context":"#);
-    Answer { question, decision, at, request_id: None }.write(out);
-    out.push('}');
+    answers.text.push_str(if permitted { r#"{"decision":true"# } else { r#"{"decision":false"# });
+    answers.text.push_str(r#","context":"#);
+    answers.add(question, decision, None);
+    answers.text.push('}');
 }
 
 /// Adds what is wrong with one item of several.
@@ -88,11 +90,13 @@ pub async fn evaluation(
 async fn evaluate_one(app: &App, caller: &Caller, asked: &Json<'_>) -> Result<Response, Problem> {
     let question = Question::read(asked, Form::AuthZen).map_err(invalid)?;
     app.law.may_ask_this(caller, &question).await?;
-    let answered = decided(app, caller, &[question]).await?;
-    let (_, decision) = answered.asked.first().ok_or_else(|| Problem::internal("no answer"))?;
-    let mut text = String::with_capacity(1_024);
-    tell(&mut text, &question, decision, &answered.at.to_string());
-    Ok(check::json(text))
+    let at = app.clock.now();
+    let shown = at.to_string();
+    let mut answers = Answers::new(&shown, 1);
+    let each =
+        |question: &Question<'_>, decision: &Decision| tell(&mut answers, question, decision);
+    decided(app, caller, &[question], at, each).await?;
+    Ok(check::json(answers.text))
 }
 
 /// When to stop.
@@ -167,35 +171,58 @@ pub async fn evaluations(
         Semantic::ExecuteAll => sound,
         _ => asked_until(&app, &caller, &questions, semantic).await?,
     };
-    let answered = match asked.as_slice() {
-        [] => Answered { asked: Vec::new(), at: app.clock.now() },
-        asked => decided(&app, &caller, asked).await?,
-    };
-    let at = answered.at.to_string();
-    let mut answers = answered.asked.iter();
-    let mut text = String::with_capacity(questions.len() * 1_024);
-    text.push_str(r#"{"evaluations":"#);
-    for (n, question) in questions.iter().enumerate() {
-        let separator = if n == 0 { '[' } else { ',' };
-        let permitted = match question {
-            Ok(question) => {
-                let Some((_, decision)) = answers.next() else { break };
-                text.push(separator);
-                tell(&mut text, question, decision, &at);
-                decision.effect() == Effect::Allow
-            }
-            Err(fault) => {
-                text.push(separator);
-                tell_broken(&mut text, fault);
-                false
-            }
-        };
-        if semantic.ends_with(permitted) {
-            break;
+    let at = app.clock.now();
+    let shown = at.to_string();
+    let mut telling = Items::new(&questions, semantic, &shown);
+    if !asked.is_empty() {
+        decided(&app, &caller, &asked, at, |question, it| telling.decided(question, it)).await?;
+    }
+    Ok(check::json(telling.end()))
+}
+
+/// The answers to several items, some of which may be broken.
+struct Items<'a, 'q> {
+    left: slice::Iter<'a, Result<Question<'q>, Fault>>,
+    semantic: Semantic,
+    ended: bool,
+    answers: Answers<'a>,
+}
+
+impl<'a, 'q> Items<'a, 'q> {
+    fn new(items: &'a [Result<Question<'q>, Fault>], semantic: Semantic, at: &'a str) -> Self {
+        let mut answers = Answers::new(at, items.len());
+        answers.text.push_str(r#"{"evaluations":["#);
+        Self { left: items.iter(), semantic, ended: false, answers }
+    }
+
+    /// The next item that is not broken was decided.
+    fn decided(&mut self, question: &Question<'_>, decision: &Decision) {
+        self.broken();
+        self.separate();
+        tell(&mut self.answers, question, decision);
+        self.ended |= self.semantic.ends_with(decision.effect() == Effect::Allow);
+    }
+
+    /// Tells of those before the next that is not broken, and takes that.
+    fn broken(&mut self) {
+        while !self.ended
+            && let Some(Err(fault)) = self.left.next()
+        {
+            self.separate();
+            tell_broken(&mut self.answers.text, fault);
+            self.ended = self.semantic.ends_with(false);
         }
     }
-    text.push_str("]}");
-    Ok(check::json(text))
+
+    fn separate(&mut self) {
+        self.answers.text.push_str(if self.answers.text.ends_with('[') { "" } else { "," });
+    }
+
+    fn end(mut self) -> String {
+        self.broken();
+        self.answers.text.push_str("]}");
+        self.answers.text
+    }
 }
 
 /// The questions up to the one that ends it.

@@ -8,7 +8,7 @@ use axum::response::Response;
 use countersign_ground::clock::{Stopwatch, Time};
 use countersign_ground::problem::{Code, Problem};
 use countersign_policy::{
-    Answer, Decision, Fault, Form, Json, Parts, Question, Resource, write_text,
+    Answers, Decision, Fault, Form, Frame, Json, Parts, Question, Resource, write_text,
 };
 use futures_util::future::try_join_all;
 use http::HeaderValue;
@@ -41,12 +41,13 @@ pub async fn check(
     let value = read(&body.0)?;
     let question = Question::read(&value, Form::Check).map_err(invalid)?;
     app.law.may_ask_this(&caller, &question).await?;
-    let answered = decided(&app, &caller, &[question]).await?;
-    let (_, decision) = answered.asked.first().ok_or_else(|| Problem::internal("no answer"))?;
-    let (at, request_id) = (answered.at.to_string(), caller.origin.request_id.as_deref());
-    let mut text = String::with_capacity(ANSWER);
-    Answer { question: &question, decision, at: &at, request_id }.write(&mut text);
-    Ok(json(text))
+    let at = app.clock.now();
+    let shown = at.to_string();
+    let (mut answers, request) = (Answers::new(&shown, 1), caller.origin.request_id.as_deref());
+    let each =
+        |question: &Question<'_>, decision: &Decision| answers.add(question, decision, request);
+    decided(&app, &caller, &[question], at, each).await?;
+    Ok(json(answers.text))
 }
 
 /// One subject, action and context, and many resources. The answers come in the resources' order.
@@ -75,16 +76,20 @@ pub async fn batch(
         let resource = Resource::read(resource, Form::Check).map_err(placed)?;
         Parts { resource: Some(resource), ..frame }.question()
     });
-    let questions = questions.collect::<Result<Vec<_>, _>>().map_err(invalid)?;
+    let mut questions = questions.collect::<Result<Vec<_>, _>>().map_err(invalid)?;
+    let frame = Frame::of(&questions[0]);
+    questions.iter_mut().for_each(|question| question.frame = Some(&frame));
     app.law.may_ask_this(&caller, &questions[0]).await?;
-    let Answered { asked, at } = decided(&app, &caller, &questions).await?;
-    let at = at.to_string();
-    let mut text = String::with_capacity(asked.len() * ANSWER);
-    text.push_str(r#"{"decisions":"#);
-    for (n, (question, decision)) in asked.iter().enumerate() {
-        text.push(if n == 0 { '[' } else { ',' });
-        Answer { question, decision, at: &at, request_id: None }.write(&mut text);
-    }
+    let at = app.clock.now();
+    let shown = at.to_string();
+    let mut answers = Answers::new(&shown, questions.len());
+    answers.text.push_str(r#"{"decisions":["#);
+    let each = |question: &Question<'_>, decision: &Decision| {
+        answers.text.push_str(if answers.text.ends_with('[') { "" } else { "," });
+        answers.add(question, decision, None);
+    };
+    decided(&app, &caller, &questions, at, each).await?;
+    let mut text = answers.text;
     text.push(']');
     if let Some(request) = &caller.origin.request_id {
         text.push_str(r#","request_id":"#);
@@ -94,19 +99,15 @@ pub async fn batch(
     Ok(json(text))
 }
 
-/// Questions, and their answers.
-pub(super) struct Answered<'q> {
-    pub(super) asked: Vec<(Question<'q>, Decision)>,
-    /// When they were given.
-    pub(super) at: Time,
-}
-
-/// Decides, all under the same policies, and gives the answers once they are in the record.
-pub(super) async fn decided<'q>(
+/// Decides, all under the same policies, shows each decision, and returns once all are in the record: until then
+/// nobody else may see what was shown.
+pub(super) async fn decided(
     app: &App,
     caller: &Caller,
-    questions: &[Question<'q>],
-) -> Result<Answered<'q>, Problem> {
+    questions: &[Question<'_>],
+    at: Time,
+    mut show: impl FnMut(&Question<'_>, &Decision),
+) -> Result<(), Problem> {
     if let Some(subject) = questions.first().map(|question| question.subject)
         && subject.kind == "agent"
         && let Ok(id) = subject.id.parse()
@@ -115,25 +116,22 @@ pub(super) async fn decided<'q>(
         app.agent(id).await?;
     }
     let policies = app.law.policies_for(caller);
-    let at = app.clock.now();
-    let mut turns = Turns::begin();
-    let mut asked = Vec::with_capacity(questions.len());
+    let (mut turns, mut counting) = (Turns::begin(), app.metrics.answering());
+    let mut telling = app.law.telling(caller, at);
     let mut size = 0;
     for question in questions {
         turns.give().await;
         let decision = app.law.answer(&policies, caller, question, at);
-        fits(decision.question().len())?;
         size += decision.question().len();
-        asked.push((*question, decision));
+        fits(decision.question().len())?;
+        fit_together(size)?;
+        counting.count(&decision);
+        show(question, &decision);
+        telling.add(*question, decision);
     }
-    if size > LARGEST_TOGETHER {
-        let what = format!("all questions of a request may be {LARGEST_TOGETHER} bytes long");
-        return Err(Problem::new(Code::PayloadTooLarge, what));
-    }
-    app.metrics.answered(asked.iter().map(|(_, decision)| decision));
-    let events = app.law.telling(caller, &asked, LARGEST, at);
+    let events = telling.end();
     try_join_all(events.into_iter().map(|event| app.record.append(event))).await?;
-    Ok(Answered { asked, at })
+    Ok(())
 }
 
 /// Others' turns while many questions are decided, some by rules that take long.
@@ -165,6 +163,14 @@ pub(super) fn fits(size: usize) -> Result<(), Problem> {
     Err(Problem::new(Code::PayloadTooLarge, what))
 }
 
+fn fit_together(size: usize) -> Result<(), Problem> {
+    if size <= LARGEST_TOGETHER {
+        return Ok(());
+    }
+    let what = format!("all questions of a request may be {LARGEST_TOGETHER} bytes long");
+    Err(Problem::new(Code::PayloadTooLarge, what))
+}
+
 fn read(text: &str) -> Result<Json<'_>, Problem> {
     Json::read(text).map_err(|error| {
         Problem::new(Code::Validation, format!("the body is not a question: {error}"))
@@ -178,9 +184,6 @@ pub(super) fn invalid(fault: Fault) -> Problem {
 fn wrong(at: &str, what: impl Into<String>) -> Problem {
     invalid(Fault { at: at.to_owned(), what: what.into() })
 }
-
-/// About as long as one answer is.
-const ANSWER: usize = 1_024;
 
 /// An answer that is JSON.
 pub(super) fn json(text: String) -> Response {

@@ -9,9 +9,11 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use bytes::Bytes;
+use countersign_ground::aside;
 use countersign_ground::ids::ParseIdError;
 use countersign_ground::problem::{Code, Problem};
 use countersign_ground::record::Origin;
+use countersign_ground::text::Text;
 use futures_util::future::poll_immediate;
 use http::Extensions;
 use http::header::{self, HeaderMap};
@@ -320,50 +322,29 @@ impl FromRequest<App> for LargeText {
 }
 
 impl LargeText {
-    /// The text, in pieces of at most so many bytes: a large one is never there as a whole.
+    /// Its bytes; whether they are UTF-8 is found where they are read.
     ///
     /// # Errors
-    /// 413 when it is too large, 400 when it does not arrive or is not UTF-8.
-    pub async fn read(self, most: usize) -> Result<Vec<String>, Problem> {
-        announced(&self.0, LARGE_BODY)?;
-        let pieces = tokio::time::timeout(LARGE_BODY_TIME, pieces(self.0, most));
-        pieces.await.map_err(|_| too_slow())?
+    /// 413 when it is too large, 400 when it does not arrive.
+    pub async fn read(self) -> Result<Text, Problem> {
+        let size = announced(&self.0, LARGE_BODY)?;
+        let text = tokio::time::timeout(LARGE_BODY_TIME, gathered(self.0, size));
+        text.await.map_err(|_| too_slow())?
     }
 }
 
-async fn pieces(body: Body, most: usize) -> Result<Vec<String>, Problem> {
-    let (mut pieces, mut piece) = (Vec::new(), Vec::new());
+/// Puts the pieces together beside the work: where the network is quick, the next is always there.
+async fn gathered(body: Body, size: usize) -> Result<Text, Problem> {
+    let no_room = || Problem::internal("no room for a body");
+    let mut text = Text::with_capacity(size).map_err(|_| no_room())?;
     let mut body = pin!(Limited::new(body, LARGE_BODY));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| cut_short(&*error, LARGE_BODY))?;
-        let mut rest = frame.data_ref().map_or(&[][..], |data| data);
-        while !rest.is_empty() {
-            let (taken, left) = rest.split_at(rest.len().min(most - piece.len()));
-            piece.extend_from_slice(taken);
-            rest = left;
-            if piece.len() == most {
-                let begun = text_of(&mut piece, &mut pieces)?;
-                piece.extend_from_slice(&begun);
-            }
-        }
+        let Ok(piece) = frame.into_data() else { continue };
+        let push = move || text.push(&piece).map(|()| text);
+        text = aside::run(push).await.and_then(Result::ok).ok_or_else(no_room)?;
     }
-    let begun = text_of(&mut piece, &mut pieces)?;
-    if begun.is_empty() { Ok(pieces) } else { Err(not_utf8()) }
-}
-
-/// Moves a piece to the others, but for a character at its end that is not whole yet.
-fn text_of(piece: &mut Vec<u8>, pieces: &mut Vec<String>) -> Result<Vec<u8>, Problem> {
-    let whole = match std::str::from_utf8(piece) {
-        Ok(text) => text.len(),
-        Err(error) if error.error_len().is_none() => error.valid_up_to(),
-        Err(_) => return Err(not_utf8()),
-    };
-    let begun = piece.split_off(whole);
-    let text = String::from_utf8(std::mem::take(piece)).map_err(|_| not_utf8())?;
-    if !text.is_empty() {
-        pieces.push(text);
-    }
-    Ok(begun)
+    Ok(text)
 }
 
 const LARGE_BODY: usize = 256 << 20;

@@ -23,6 +23,8 @@ use crate::law::directory::Thumbprint;
 
 /// How long a client may take to send a request's head.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+/// The most that is read from a connection at once: others wait meanwhile.
+const MOST_READ: usize = 128 << 10;
 /// How long requests that have begun may take when the server stops.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
 /// Out of file descriptors: wait for some to come back, and say so.
@@ -38,6 +40,7 @@ pub async fn serve(
     // HTTP/1.1 alone: telling it from HTTP/2 by the first bytes would wait for them without an end.
     let mut server = Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+    server.max_buf_size(MOST_READ);
     // Answers are small: to copy one behind its head costs less than to send two pieces.
     server.writev(false);
     let graceful = GracefulShutdown::new();

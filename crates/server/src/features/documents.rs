@@ -8,6 +8,7 @@ pub mod store;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::Utf8Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -15,6 +16,7 @@ use countersign_ground::aside;
 use countersign_ground::clock::Time;
 use countersign_ground::db::{self, Db};
 use countersign_ground::problem::{Code, Problem};
+use countersign_ground::text::Text;
 use countersign_policy::Fault;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -30,8 +32,8 @@ pub trait Kind: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// When it can't be read.
-    fn text(path: &Path) -> io::Result<String> {
-        read_file(path)
+    fn text(path: &Path) -> io::Result<Text> {
+        Text::read(path)
     }
 
     /// Reads one.
@@ -208,62 +210,41 @@ pub async fn load<K: Kind>(
         let (document, _) = beside(read).await?;
         return Ok(Some(Loaded { document, source: Source::File, version: 0 }));
     }
-    let Some((version, pieces)) = store::newest(db, K::NAME).await? else { return Ok(None) };
-    let (document, _) = parsed(pieces).await?;
+    let Some((version, text)) = store::newest(db, K::NAME).await? else { return Ok(None) };
+    let (document, _) = parsed(text).await?;
     Ok(Some(Loaded { document, source: Source::Uploaded, version }))
 }
 
-/// A text that was put together beside the work, and is let go there.
-pub struct Text(String);
-
-impl std::ops::Deref for Text {
-    type Target = str;
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Drop for Text {
-    fn drop(&mut self) {
-        aside::let_go(std::mem::take(&mut self.0));
-    }
-}
-
-/// Parses what came in pieces; gives its text, too.
+/// Reads a text.
 ///
 /// # Errors
 /// Every fault.
-pub async fn parsed<K: Kind>(pieces: Vec<String>) -> Result<(Arc<K>, Text), DocumentError> {
-    beside(move || {
-        let mut text = String::with_capacity(pieces.iter().map(String::len).sum());
-        pieces.into_iter().for_each(|piece| text.push_str(&piece));
-        Ok(text)
-    })
-    .await
+pub fn read<K: Kind>(text: &Text) -> Result<K, DocumentError> {
+    let invalid = |faults| DocumentError::Invalid(K::NAME, faults);
+    let not_utf8 = |error: Utf8Error| {
+        invalid(vec![Fault { at: String::new(), what: format!("is not UTF-8: {error}") }])
+    };
+    K::parse(text.whole().map_err(not_utf8)?).map_err(invalid)
+}
+
+/// Parses beside the work; gives the text back, too.
+///
+/// # Errors
+/// Every fault.
+pub async fn parsed<K: Kind>(text: Text) -> Result<(Arc<K>, Text), DocumentError> {
+    beside(move || Ok(text)).await
 }
 
 /// Parses beside the work: a large document takes a while.
 async fn beside<K: Kind>(
-    text: impl FnOnce() -> Result<String, DocumentError> + Send + 'static,
+    text: impl FnOnce() -> Result<Text, DocumentError> + Send + 'static,
 ) -> Result<(Arc<K>, Text), DocumentError> {
     let parse = || {
         let text = text()?;
-        let document = K::parse(&text).map_err(|faults| DocumentError::Invalid(K::NAME, faults))?;
-        Ok((Arc::new(document), Text(text)))
+        Ok((Arc::new(read(&text)?), text))
     };
     let failed = || db::Error::Query(format!("reading the {} failed", K::NAME));
     aside::run(parse).await.ok_or_else(failed)?
-}
-
-/// The text of a regular file: to open a pipe may take for ever, and whoever reads next waits behind it.
-///
-/// # Errors
-/// When it is none, can't be read, or is not UTF-8.
-pub fn read_file(path: &Path) -> io::Result<String> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("is not a regular file"));
-    }
-    std::fs::read_to_string(path)
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {

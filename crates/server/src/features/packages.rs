@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use countersign_ground::text::Text;
 use countersign_policy::{Fault, InvalidPackages, Packages};
 
-use super::documents::{Kind, read_file};
+use super::documents::Kind;
 
 /// Where in the directory they lie.
 const FOLDER: &str = "packages";
@@ -20,8 +21,11 @@ impl Kind for Packages {
     const NAME: &'static str = "policy directory";
     const VARIABLE: &'static str = "POLICY_DIR";
 
-    fn text(directory: &Path) -> io::Result<String> {
-        Ok(serde_json::to_string(&files(directory)?)?)
+    fn text(directory: &Path) -> io::Result<Text> {
+        let files = serde_json::to_string(&files(directory)?)?;
+        let mut text = Text::with_capacity(files.len())?;
+        text.push(files.as_bytes())?;
+        Ok(text)
     }
 
     fn parse(text: &str) -> Result<Self, Vec<Fault>> {
@@ -60,7 +64,8 @@ pub fn files(directory: &Path) -> io::Result<BTreeMap<String, String>> {
         }
         let named =
             |error: io::Error| io::Error::new(error.kind(), format!("{FOLDER}/{name}: {error}"));
-        let text = read_file(&directory.join(FOLDER).join(&name)).map_err(named)?;
+        let text = Text::read(&directory.join(FOLDER).join(&name)).map_err(named)?;
+        let text = text.whole().map_err(|error| named(io::Error::other(error)))?.to_owned();
         files.insert(name, text);
     }
     Ok(files)

@@ -255,6 +255,7 @@ impl Law {
             },
             context: nothing(),
             tenant: Some(&tenant),
+            frame: None,
         };
         let decision = Decision::because(&question, reason, &self.matrix());
         let count = self.metrics.decided(A::RESOURCE, A::ACTION, &decision);

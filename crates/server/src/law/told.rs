@@ -18,63 +18,84 @@ impl Law {
             || (percent > 0 && u16::from_be_bytes(self.entropy.bytes()) % 100 < percent)
     }
 
-    /// The events of a request's decisions; their answers may be given once these are in the record. Several
-    /// decisions are one event, as long as it is not larger than `most` bytes: to make one durable costs as much as a
-    /// hundred. What all of them share, the question but for its resource and the policy, stands there once.
+    /// Begins to tell of a request's decisions.
     #[must_use]
-    pub fn telling(
-        &self,
-        caller: &Caller,
-        asked: &[(Question<'_>, Decision)],
-        most: usize,
-        at: Time,
-    ) -> Vec<Event> {
-        if let [(question, decision)] = asked {
-            if !self.is_told(decision) {
-                return Vec::new();
-            }
-            let mut event = self.asked(caller, at);
-            event.outcome = outcome(decision);
-            event.decision = Some(decision.id.as_str().into());
-            event.resource = Some(acted_on(question));
-            event.metadata(decision.metadata());
-            return vec![event];
+    pub fn telling<'q>(&'q self, caller: &'q Caller, at: Time) -> Telling<'q> {
+        Telling {
+            law: self,
+            caller,
+            at,
+            events: Vec::new(),
+            first: None,
+            list: String::new(),
+            denied: false,
         }
-        let mut events = Vec::new();
-        let mut asked = asked.iter().filter(|(_, decision)| self.is_told(decision)).peekable();
-        while let Some((_, first)) = asked.peek().copied() {
-            let mut event = self.asked(caller, at);
-            let mut told =
-                String::with_capacity(most.min(asked.size_hint().1.unwrap_or(1) * SHORT));
-            told.push('[');
-            while let Some((_, decision)) =
-                asked.next_if(|(_, next)| told.len() == 1 || told.len() + next.size() < most)
-            {
-                told.push_str(if told.len() == 1 { "" } else { "," });
-                if decision.shares_frame(first) {
-                    decision.tell_within_frame(&mut told);
-                } else {
-                    decision.tell(&mut told);
-                }
-                if outcome(decision) == Outcome::Denied {
-                    event.outcome = Outcome::Denied;
-                }
-            }
-            told.push(']');
-            event.metadata(first.metadata_of(&told));
-            events.push(event);
-        }
-        events
     }
 }
 
-/// About as long as a decision is that shares what it can.
-const SHORT: usize = 384;
+/// The events of a request's decisions; the answers may be given once these are in the record. Several decisions
+/// are one event, as long as it does not get too large: to make one durable costs as much as a hundred. What all of
+/// them share stands there once.
+pub struct Telling<'q> {
+    law: &'q Law,
+    caller: &'q Caller,
+    at: Time,
+    events: Vec<Event>,
+    /// The first decision of the event that is being written.
+    first: Option<(Question<'q>, Decision)>,
+    /// What it and the others say, when there are others.
+    list: String,
+    denied: bool,
+}
 
-fn outcome(decision: &Decision) -> Outcome {
-    match decision.effect() {
-        Effect::Allow => Outcome::Success,
-        Effect::Deny | Effect::RequiresApproval => Outcome::Denied,
+/// Bytes of an event that tells of several.
+const LARGEST: usize = 32 << 10;
+
+impl<'q> Telling<'q> {
+    /// Tells of one more.
+    pub fn add(&mut self, question: Question<'q>, decision: Decision) {
+        if !self.law.is_told(&decision) {
+            return;
+        }
+        if self.list.len() + decision.size() > LARGEST {
+            self.end_event();
+        }
+        self.denied |= decision.effect() != Effect::Allow;
+        let Some((asked, first)) = &self.first else {
+            self.first = Some((question, decision));
+            return;
+        };
+        if self.list.is_empty() {
+            self.list.reserve(LARGEST);
+            self.list.push('[');
+            first.tell_beside(&asked.resource, first, &asked.resource, &mut self.list);
+        }
+        self.list.push(',');
+        decision.tell_beside(&question.resource, first, &asked.resource, &mut self.list);
+    }
+
+    /// All events.
+    #[must_use]
+    pub fn end(mut self) -> Vec<Event> {
+        self.end_event();
+        self.events
+    }
+
+    fn end_event(&mut self) {
+        let Some((question, first)) = self.first.take() else { return };
+        let mut event = self.law.asked(self.caller, self.at);
+        event.outcome =
+            if std::mem::take(&mut self.denied) { Outcome::Denied } else { Outcome::Success };
+        if self.list.is_empty() {
+            event.decision = Some(first.id.as_str().into());
+            event.resource = Some(acted_on(&question));
+            event.metadata(first.metadata());
+        } else {
+            self.list.push(']');
+            event.metadata(first.metadata_of(&self.list));
+            self.list.clear();
+        }
+        self.events.push(event);
     }
 }
 
@@ -97,16 +118,20 @@ pub fn decisions(event: &Value) -> Vec<Value> {
         shared["decisionId"] = event["decisionId"].clone();
         return if shared["question"].is_object() { vec![shared] } else { Vec::new() };
     };
-    let whole = |mut told: Value| {
-        if told["question"].is_null() {
-            for name in ["policyPackage", "policyVersion", "question", "registryDigest"] {
-                if !shared[name].is_null() {
-                    told[name] = shared[name].clone();
+    // What one does not say itself is as it stands beside them.
+    let whole = |told: Value| {
+        let mut whole = shared.clone();
+        for (name, value) in told.as_object().into_iter().flatten() {
+            match (name.as_str(), value.as_object()) {
+                ("resource", Some(members)) => {
+                    for (name, value) in members {
+                        whole["question"]["resource"][name] = value.clone();
+                    }
                 }
+                _ => whole[name] = value.clone(),
             }
-            told["question"]["resource"] = told["resource"].take();
         }
-        told
+        whole
     };
     several.into_iter().map(whole).collect()
 }

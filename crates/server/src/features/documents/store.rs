@@ -7,6 +7,7 @@ use countersign_ground::clock::Time;
 use countersign_ground::db::{self, Db, Row, Tx};
 use countersign_ground::params;
 use countersign_ground::record::Actor;
+use countersign_ground::text::Text;
 
 /// How many uploads of a kind are kept.
 const KEPT: i64 = 10;
@@ -28,7 +29,7 @@ pub struct Stored {
 ///
 /// # Errors
 /// The database's failure.
-pub async fn newest(db: &Db, kind: &'static str) -> db::Result<Option<(i64, Vec<String>)>> {
+pub async fn newest(db: &Db, kind: &'static str) -> db::Result<Option<(i64, Text)>> {
     for _ in 0..ATTEMPTS {
         let sql = "SELECT version, text, parts FROM documents
                     WHERE kind = $1 ORDER BY version DESC LIMIT 1";
@@ -43,16 +44,18 @@ pub async fn newest(db: &Db, kind: &'static str) -> db::Result<Option<(i64, Vec<
     Err(db::Error::Query(format!("the newest {kind} in `documents` lacks parts of its text")))
 }
 
-async fn read(db: &Db, kind: &'static str, stored: Stored) -> db::Result<Option<Vec<String>>> {
-    let mut pieces = Vec::new();
+async fn read(db: &Db, kind: &'static str, stored: Stored) -> db::Result<Option<Text>> {
+    let most = usize::try_from(stored.parts).unwrap_or_default().saturating_mul(PIECE);
+    let no_room = |error| db::Error::Query(format!("no room for the {kind}: {error}"));
+    let mut text = Text::with_capacity(most).map_err(no_room)?;
     for part in 0..stored.parts {
         let sql = "SELECT body FROM document_parts WHERE kind = $1 AND text = $2 AND part = $3";
-        match db.query_opt(sql, params![kind, stored.text, part]).await? {
-            Some(mut row) => pieces.push(row.take()?),
-            None => return Ok(None),
-        }
+        let Some(mut row) = db.query_opt(sql, params![kind, stored.text, part]).await? else {
+            return Ok(None);
+        };
+        text.push(row.take::<String>()?.as_bytes()).map_err(no_room)?;
     }
-    Ok(Some(pieces))
+    Ok(Some(text))
 }
 
 /// What was uploaded last, if that was after `version`.
@@ -79,13 +82,17 @@ pub async fn newer(tx: &mut Tx, kind: &'static str, version: i64) -> db::Result<
 ///
 /// # Errors
 /// The database's failure: what was stored until then is no document.
-pub async fn store(db: &Db, kind: &'static str, text: &str) -> db::Result<Stored> {
+pub async fn store(db: &Db, kind: &'static str, text: &[u8]) -> db::Result<Stored> {
     let number = db.write(kind, |tx, kind| Box::pin(next(tx, kind))).await?;
     let mut rest = text;
     let mut parts = 0;
     while !rest.is_empty() {
-        let (piece, left) = rest.split_at(rest.floor_char_boundary(PIECE));
-        let input = (kind, piece.to_owned());
+        let piece = first_piece(rest).to_owned();
+        if piece.is_empty() {
+            return Err(db::Error::Query(format!("the {kind} is not UTF-8")));
+        }
+        rest = rest.get(piece.len()..).unwrap_or_default();
+        let input = (kind, piece);
         db.write(input, move |tx, (kind, piece)| {
             Box::pin(async move {
                 let sql =
@@ -94,10 +101,18 @@ pub async fn store(db: &Db, kind: &'static str, text: &str) -> db::Result<Stored
             })
         })
         .await?;
-        rest = left;
         parts += 1;
     }
     Ok(Stored { text: number, parts })
+}
+
+/// The beginning of a text, up to the end of a character; nothing where it is not UTF-8.
+fn first_piece(rest: &[u8]) -> &str {
+    let piece = rest.get(..PIECE).unwrap_or(rest);
+    match str::from_utf8(piece) {
+        Ok(text) => text,
+        Err(error) => str::from_utf8(&piece[..error.valid_up_to()]).unwrap_or_default(),
+    }
 }
 
 /// The next number of a kind. Whoever takes one stands in line with all others who do.

@@ -105,8 +105,8 @@ pub async fn upload(
 ) -> Answer<Body<Reloaded>> {
     let permit = app.law.permit::<UploadMatrix>(&caller, "*").await?;
     app.rbac.may_be_uploaded::<Matrix>()?;
-    let pieces = body.read(store::PIECE).await?;
-    let read = match parsed(pieces).await {
+    let text = body.read().await?;
+    let read = match parsed(text).await {
         Ok((matrix, _)) => put(&app, permit, matrix, Source::Uploaded).await,
         Err(error) => Err(error.into()),
     };
@@ -172,7 +172,9 @@ async fn put<A: Send + Sync + 'static>(
 ) -> Answer<Reloaded> {
     let now = app.clock.now();
     let stored = match source {
-        Source::Uploaded => Some(store::store(&app.db, Matrix::NAME, matrix.text()).await?),
+        Source::Uploaded => {
+            Some(store::store(&app.db, Matrix::NAME, matrix.text().as_bytes()).await?)
+        }
         Source::BuiltIn | Source::File => None,
     };
     let previous_hash = app.law.matrix().hash().to_owned();

@@ -8,13 +8,12 @@ use axum::extract::State;
 use countersign_ground::clock::Time;
 use countersign_ground::db;
 use countersign_ground::problem::{Code, Problem};
+use countersign_ground::text::Text;
 use countersign_policy::{Counts, Registry};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::documents::{
-    DocumentError, Kind as _, Loaded, Source, Text, load, parsed, store,
-};
+use super::super::documents::{DocumentError, Kind as _, Loaded, Source, load, parsed, store};
 use crate::app::App;
 use crate::doors::extract::LargeText;
 use crate::doors::openapi::ProblemBody;
@@ -71,7 +70,7 @@ pub async fn upload(
 ) -> Answer<Body<InForce>> {
     let permit = app.law.permit::<LoadRegistry>(&caller, "*").await?;
     app.registry.may_be_uploaded::<Registry>()?;
-    let (document, text) = parsed::<Registry>(body.read(store::PIECE).await?).await?;
+    let (document, text) = parsed::<Registry>(body.read().await?).await?;
     let loaded = Loaded { document, source: Source::Uploaded, version: 0 };
     put(&app, permit, loaded, Some(text)).await.map(Body)
 }
@@ -116,7 +115,7 @@ async fn put(
     let now = app.clock.now();
     let Loaded { document, source, .. } = loaded;
     let stored = match text {
-        Some(text) => Some(store::store(&app.db, Registry::NAME, &text).await?),
+        Some(text) => Some(store::store(&app.db, Registry::NAME, text.bytes()).await?),
         None => None,
     };
     let mut event = app.event("registry.loaded", now);

@@ -1,5 +1,6 @@
 //! Why a decision is what it is, and which decisions there were.
 
+use countersign_policy::Decision;
 use serde_json::{Value, json};
 
 use super::{CHECK, REGISTRY, asked, start, vector};
@@ -80,6 +81,67 @@ async fn what_nobody_decided_or_another_tenant_did_is_not_there() {
     let agent = app.agent("one", &["decisions:ask"]).await;
     let token = app.token(&agent).await;
     app.client(As::Bearer(&token)).get(&path).await.expect(403);
+}
+
+/// What one event says of several: each decision's whole question, policy and reason, whatever they share.
+#[tokio::test]
+async fn each_of_several_decisions_is_told_of_in_full_and_its_id_can_be_recomputed() {
+    let app = start().await;
+    let certificate = &vector("ssh-sign-fixtures.json")["cases"][0]["request"];
+    let mut batch = certificate.clone();
+    let mut resources = vec![batch["resource"].take()];
+    batch.as_object_mut().unwrap().remove("resource");
+    for (name, value) in [
+        ("id", json!("no \"actor\"")),
+        ("type", json!("agents")),
+        ("properties", json!({"a": [1]})),
+    ] {
+        let mut other = resources[0].clone();
+        other[name] = value;
+        resources.push(other);
+    }
+    resources.push(json!({"type": "agents", "id": "*"}));
+    batch["resources"] = resources.into();
+    let mut answers = app.operator().post("/v1/batch-check", batch).await.expect(200);
+    let mut told: Vec<Value> = answers["decisions"].take().as_array().unwrap().clone();
+
+    let item = |kind: &str, id: &str, action: &str| {
+        json!({"subject": {"type": kind, "id": id}, "action": {"name": action},
+            "resource": {"type": "agents", "id": "*"}})
+    };
+    let mut mixed = certificate.clone();
+    mixed["action"] = json!({"name": "sign", "properties": {}});
+    let items = json!([
+        item("operator", "bootstrap", "read"),
+        mixed,
+        item("operator", "bootstrap", "fly"),
+        item("user", "bootstrap", "read"),
+        item("operator", "bootstrap", "delete")
+    ]);
+    let answers = app
+        .operator()
+        .post("/access/v1/evaluations", json!({"evaluations": items}))
+        .await
+        .expect(200);
+    told.extend(answers["evaluations"].as_array().unwrap().iter().map(|it| it["context"].clone()));
+    assert_eq!((told.len(), app.events("decision.made").await.len()), (10, 2));
+
+    for answer in told {
+        let explained = explained(&app, &answer["id"]).await;
+        let canonical = json!({
+            "effect": explained["effect"], "reason": explained["reason"], "question": explained["question"],
+            "policy_package": explained["policy_package"], "policy_version": explained["policy_version"],
+            "registry_digest": explained["registry_digest"],
+        });
+        let (id, digest) = Decision::id_of(&canonical);
+        assert_eq!(
+            (id.as_str(), &*digest.to_string()),
+            (answer["id"].as_str().unwrap(), answer["digest"].as_str().unwrap())
+        );
+        assert_eq!(explained["digest"], answer["digest"]);
+        assert_eq!(explained["matched_rule"], answer["matched_rule"]);
+        assert_eq!(explained["now"]["same"], true, "{explained}");
+    }
 }
 
 #[tokio::test]
