@@ -28,6 +28,6 @@ pub use json::{Json, Members, nothing, strict};
 pub use matrix::{InvalidMatrix, Matrix};
 pub use packages::{InvalidPackages, Package, Packages};
 pub use permission::{InvalidPermission, Permission, Permissions};
-pub use policies::{Holder, Policies};
+pub use policies::{Holder, OWN, Policies};
 pub use question::{Action, Form, Frame, Parts, Question, Resource, Subject};
 pub use registry::{Counts, Difference, InvalidRegistry, Registry, differences};

@@ -19,6 +19,7 @@ use regorus::rvm::Program;
 use self::functions::Functions;
 use crate::decision::{Digest, Policy};
 use crate::fault::{Fault, Faults};
+use crate::policies::OWN;
 use crate::question::Resource;
 use crate::ssh;
 
@@ -108,20 +109,17 @@ impl Packages {
             return;
         }
         let bindings = [
-            ("system", &package.systems, &mut self.systems, ssh::SYSTEM),
-            (
-                "resource type",
-                &package.resource_types,
-                &mut self.resource_types,
-                ssh::RESOURCE_TYPE,
-            ),
+            ("system", &package.systems, &mut self.systems),
+            ("resource type", &package.resource_types, &mut self.resource_types),
         ];
-        for (what, names, bound, native) in bindings {
+        for (what, names, bound) in bindings {
             for name in names {
-                let other = if **name == *native {
-                    Some(Arc::from(ssh::PACKAGE))
-                } else {
-                    bound.insert(Arc::clone(name), Arc::clone(id))
+                let other = match (what, &**name) {
+                    ("system", ssh::SYSTEM) | ("resource type", ssh::RESOURCE_TYPE) => {
+                        Some(Arc::from(ssh::PACKAGE))
+                    }
+                    ("system", OWN) => Some(Arc::from("rbac")),
+                    _ => bound.insert(Arc::clone(name), Arc::clone(id)),
                 };
                 if let Some(other) = other {
                     let fault = format!("the {what} `{name}` is bound to `{other}` already");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::decision::{Decision, Effect, Policy, Reason, Verdict};
 use crate::explain::{Trail, Untold};
 use crate::packages::{Package, Packages};
-use crate::registry::Registry;
+use crate::registry::{Registry, Subject};
 use crate::{Matrix, Permissions, Question, ssh};
 
 /// What is in force together: a decision is made under one of these.
@@ -34,6 +34,14 @@ pub enum Holder<'h> {
     Scopes(&'h Permissions),
 }
 
+/// The system that our own resources belong to.
+pub const OWN: &str = "countersign";
+
+fn stopped(trail: &mut impl Trail) -> Verdict {
+    trail.tried(|| ("subject/active".into(), false));
+    Verdict::new(Err(Reason::SubjectNotActive))
+}
+
 impl Policies {
     /// Decides; `at` is what rules take for now, in microseconds since the epoch.
     #[must_use]
@@ -50,6 +58,10 @@ impl Policies {
         at: i64,
         trail: &mut impl Trail,
     ) -> Decision {
+        if question.resource.system == Some(OWN) {
+            let verdict = self.own(question, holder, trail);
+            return Decision::new(question, verdict, self.matrix.policy());
+        }
         let (mut verdict, policy) = self.verdict(question, holder, at, trail);
         if verdict.effect == Effect::Allow
             && let Some(level) = self.registry().and_then(|known| known.approval_level(question))
@@ -70,8 +82,7 @@ impl Policies {
         trail: &mut impl Trail,
     ) -> (Verdict, Policy) {
         if matches!(holder, Holder::Stopped) {
-            trail.tried(|| ("subject/active".into(), false));
-            return (Verdict::new(Err(Reason::SubjectNotActive)), self.under(self.matrix.policy()));
+            return (stopped(trail), self.under(self.matrix.policy()));
         }
         let registry = self.registry();
         let packages = self.packages.as_deref();
@@ -104,10 +115,24 @@ impl Policies {
             }
         }
         if self.matrix.knows_resource(question.resource.kind) {
-            return (self.by_matrix(question, holder, trail), self.under(self.matrix.policy()));
+            let asker = || registry.and_then(|registry| registry.asker(question));
+            let verdict = self.by_matrix(question, holder, asker, trail);
+            return (verdict, self.under(self.matrix.policy()));
         }
         let policy = registry.map_or_else(|| self.matrix.policy(), Registry::policy);
         (Verdict::new(Err(Reason::NoMatchingRule)), policy)
+    }
+
+    /// About what is ours the matrix alone decides, about those whom we know: a document that somebody loads neither
+    /// opens our doors nor closes them.
+    fn own(&self, question: &Question<'_>, holder: Holder<'_>, trail: &mut impl Trail) -> Verdict {
+        if matches!(holder, Holder::Stopped) {
+            return stopped(trail);
+        }
+        if self.matrix.knows_resource(question.resource.kind) {
+            return self.by_matrix(question, holder, || None, trail);
+        }
+        Verdict::new(Err(Reason::NoMatchingRule))
     }
 
     fn by_package(
@@ -123,10 +148,11 @@ impl Policies {
         verdict
     }
 
-    fn by_matrix(
+    fn by_matrix<'r>(
         &self,
         question: &Question<'_>,
         holder: Holder<'_>,
+        asker: impl FnOnce() -> Option<&'r Subject>,
         trail: &mut impl Trail,
     ) -> Verdict {
         let (resource, action) = (question.resource.kind, question.action.name);
@@ -139,12 +165,10 @@ impl Policies {
             Holder::Roles(roles) => {
                 self.matrix.decide(roles.iter().map(|role| &**role), resource, action)
             }
-            Holder::Stranger | Holder::Stopped => {
-                match self.registry().and_then(|registry| registry.asker(question)) {
-                    Some(subject) => self.matrix.decide(subject.roles(), resource, action),
-                    None => Err(Reason::NoCredentials),
-                }
-            }
+            Holder::Stranger | Holder::Stopped => match asker() {
+                Some(subject) => self.matrix.decide(subject.roles(), resource, action),
+                None => Err(Reason::NoCredentials),
+            },
         };
         let rule = format!("matrix/{resource}:{action}");
         trail.tried(|| (rule.as_str().into(), reason.is_ok()));

@@ -15,6 +15,7 @@ use super::{
 use crate::canonical::write_text;
 use crate::fault::{Faults, escaped};
 use crate::json::{Json, Members, nothing};
+use crate::policies::OWN;
 
 const ARRAYS: [&str; 7] =
     ["groups", "relationships", "resource_manifests", "subjects", "systems", "teams", "tenants"];
@@ -235,6 +236,13 @@ impl<'w> Reader<'w> {
     fn system(&mut self, element: &Element<'_>) {
         let Some(id) = element.name("id", &mut self.faults) else { return };
         let package = element.optional("policy_package", &mut self.faults);
+        if *id == *OWN && package.is_some() {
+            element.fault(
+                &mut self.faults,
+                "policy_package",
+                "is not for our own: the role matrix decides",
+            );
+        }
         let thing = Thing::System(index(self.registry.systems.len()));
         if !id.starts_with("system:") {
             self.denotes(&format!("system:{id}").into(), thing, element);

@@ -15,7 +15,7 @@ const SUBJECTS: [&str; 6] = ["s0", "s1", "s2", "s3", "s4", "nobody"];
 const KINDS: [&str; 2] = ["user", "agent"];
 const TYPES: [&str; 4] = ["page", "pin", "ssh-certificate", "unknown"];
 const ACTIONS: [&str; 4] = ["read", "write", "sign", "drop"];
-const SYSTEMS: [&str; 4] = ["wiki", "vault", "ops-warden", "elsewhere"];
+const SYSTEMS: [&str; 5] = ["wiki", "vault", "ops-warden", "elsewhere", "countersign"];
 const ROLES: [&str; 3] = ["one", "two", "three"];
 
 struct Dice(TestRng);
@@ -178,6 +178,9 @@ fn naive(
     let text = |pointer: &str| question.pointer(pointer).and_then(Value::as_str).unwrap_or("");
     let (kind, id, system) =
         (text("/resource/type"), text("/resource/id"), text("/resource/system"));
+    if system == "countersign" {
+        return by_matrix(question, held, matrix, None);
+    }
     let manifests =
         registry.map(|registry| list(registry, "resource_manifests")).unwrap_or_default();
     let found = manifests.iter().find_map(|manifest| {

@@ -328,6 +328,7 @@ fn what_can_not_be_used_is_told_with_its_place() {
         "# METADATA\n# custom: {id: a, version: v1}\n\npackage a\n".to_owned(),
         "# METADATA\n# custom: {id: rbac, version: v1}\npackage a\ndecision := 1".to_owned(),
         "# METADATA\n# custom: {id: a, version: v1, systems: [ops-warden]}\npackage a\ndecision := 1".to_owned(),
+        "# METADATA\n# custom: {id: a, version: v1, systems: [countersign]}\npackage a\ndecision := 1".to_owned(),
         "# METADATA\n# custom: {id: a, version: v1, resource_types: [x, x]}\npackage a\ndecision := 1".to_owned(),
         package("deny := 1"),
         package("decision := {"),
@@ -357,6 +358,7 @@ not usable packages; a.rego:1: the metadata above the `package` line must be of 
 not usable packages; a.rego: no metadata: above the `package` line belong the comments `# METADATA`, `# custom:`, `#   id: …`, `#   version: …`, and `#   systems: […]` or `#   resource_types: […]`
 not usable packages; a.rego: the id `rbac` is taken: give it another one
 not usable packages; a.rego: the system `ops-warden` is bound to `ops-warden.ssh-certificate.sign` already
+not usable packages; a.rego: the system `countersign` is bound to `rbac` already
 not usable packages; a.rego: the resource type `x` is bound to `a` already
 not usable packages; a.rego: has no rule `decision`
 not usable packages; a.rego:8:1: expecting expression

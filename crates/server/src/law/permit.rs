@@ -250,7 +250,7 @@ impl Law {
             resource: Resource {
                 kind: A::RESOURCE,
                 id: resource_id,
-                system: Some("countersign"),
+                system: Some(asked::OWN),
                 properties: nothing(),
             },
             context: nothing(),

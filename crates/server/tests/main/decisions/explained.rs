@@ -65,6 +65,41 @@ async fn a_refusal_of_ours_is_explained_too() {
     );
 }
 
+/// A registry and an open package, which have no say in it, are in force.
+#[tokio::test]
+async fn a_question_about_ours_has_the_same_id_wherever_it_is_asked() {
+    let app = start().await;
+    let mut registry = vector("registry-snapshot.json");
+    let systems = registry["systems"].as_array_mut().unwrap();
+    systems.push(json!({"id": "countersign", "policy_package": "x"}));
+    let refused = app.operator().post(REGISTRY, registry.clone()).await;
+    let refused = refused.problem(400, "VALIDATION_ERROR");
+    let at =
+        format!("/systems/{}/policy_package", registry["systems"].as_array().unwrap().len() - 1);
+    assert!(refused["details"][&at].is_string(), "{refused}");
+    registry["systems"].as_array_mut().unwrap().pop();
+
+    let agent = app.agent("one", &["agents:read", "decisions:ask"]).await;
+    let token = app.token(&agent).await;
+    registry["systems"].as_array_mut().unwrap().push(json!({"id": "countersign"}));
+    let named = json!({"id": agent.id, "type": "agent", "roles": ["infra"]});
+    registry["subjects"].as_array_mut().unwrap().push(named);
+    registry["tenant"] = "default".into();
+    let opens = json!({"subject": agent.id, "relation": "read", "object": "system:countersign"});
+    registry["relationships"].as_array_mut().unwrap().push(opens);
+    app.operator().post(REGISTRY, registry).await.expect(200);
+
+    let client = app.client(As::Bearer(&token));
+    let refused = client.get("/api/v1/audit").await.problem(403, "INSUFFICIENT_SCOPE");
+    let mut question = json!({"subject": {"type": "agent", "id": agent.id, "tenant": "default"},
+        "action": "read", "resource": {"type": "audit", "id": "*", "system": "countersign"}});
+    let answer = client.post(CHECK, question.clone()).await.expect(200);
+    assert_eq!((&answer["effect"], &answer["id"]), (&json!("deny"), &refused["decision_id"]));
+    question["resource"]["type"] = "agents".into();
+    assert_eq!(client.post(CHECK, question).await.expect(200)["reason"], "scope:agents:read");
+    app.nobody().get("/api/v1/agents").await.expect(401);
+}
+
 #[tokio::test]
 async fn what_nobody_decided_or_another_tenant_did_is_not_there() {
     let app = start().await;
