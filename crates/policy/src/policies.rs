@@ -34,6 +34,25 @@ pub enum Holder<'h> {
     Scopes(&'h Permissions),
 }
 
+impl Holder<'_> {
+    /// Why the matrix lets them do something, or why not.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn reason(self, matrix: &Matrix, resource: &str, action: &str) -> Result<Reason, Reason> {
+        match self {
+            Self::Stranger => Err(Reason::NoCredentials),
+            Self::Stopped => Err(Reason::SubjectNotActive),
+            Self::Roles(roles) => matrix.decide(roles.iter().map(|role| &**role), resource, action),
+            Self::Scopes(scopes) => {
+                let wanted = format!("{resource}:{action}");
+                let held = scopes.holds(&wanted);
+                if held { Ok(Reason::Scope(wanted)) } else { Err(Reason::InsufficientPermissions) }
+            }
+        }
+    }
+}
+
 /// The system that our own resources belong to.
 pub const OWN: &str = "countersign";
 
@@ -115,7 +134,10 @@ impl Policies {
             }
         }
         if self.matrix.knows_resource(question.resource.kind) {
-            let asker = || registry.and_then(|registry| registry.asker(question));
+            let asker = match holder {
+                Holder::Stranger => registry.and_then(|registry| registry.asker(question)),
+                _ => None,
+            };
             let verdict = self.by_matrix(question, holder, asker, trail);
             return (verdict, self.under(self.matrix.policy()));
         }
@@ -126,13 +148,10 @@ impl Policies {
     /// About what is ours the matrix alone decides, about those whom we know: a document that somebody loads neither
     /// opens our doors nor closes them.
     fn own(&self, question: &Question<'_>, holder: Holder<'_>, trail: &mut impl Trail) -> Verdict {
-        if matches!(holder, Holder::Stopped) {
-            return stopped(trail);
+        match holder {
+            Holder::Stopped => stopped(trail),
+            holder => self.by_matrix(question, holder, None, trail),
         }
-        if self.matrix.knows_resource(question.resource.kind) {
-            return self.by_matrix(question, holder, || None, trail);
-        }
-        Verdict::new(Err(Reason::NoMatchingRule))
     }
 
     fn by_package(
@@ -148,27 +167,19 @@ impl Policies {
         verdict
     }
 
-    fn by_matrix<'r>(
+    fn by_matrix(
         &self,
         question: &Question<'_>,
         holder: Holder<'_>,
-        asker: impl FnOnce() -> Option<&'r Subject>,
+        asker: Option<&Subject>,
         trail: &mut impl Trail,
     ) -> Verdict {
         let (resource, action) = (question.resource.kind, question.action.name);
-        let reason = match holder {
-            Holder::Scopes(scopes) => {
-                let wanted = format!("{resource}:{action}");
-                let held = scopes.holds(&wanted);
-                if held { Ok(Reason::Scope(wanted)) } else { Err(Reason::InsufficientPermissions) }
+        let reason = match (holder, asker) {
+            (Holder::Stranger, Some(subject)) => {
+                self.matrix.decide(subject.roles(), resource, action)
             }
-            Holder::Roles(roles) => {
-                self.matrix.decide(roles.iter().map(|role| &**role), resource, action)
-            }
-            Holder::Stranger | Holder::Stopped => match asker() {
-                Some(subject) => self.matrix.decide(subject.roles(), resource, action),
-                None => Err(Reason::NoCredentials),
-            },
+            (holder, _) => holder.reason(&self.matrix, resource, action),
         };
         let rule = format!("matrix/{resource}:{action}");
         trail.tried(|| (rule.as_str().into(), reason.is_ok()));

@@ -113,7 +113,8 @@ impl App {
         if known.is_some() || !self.law.following.is_shared() {
             return Ok(known);
         }
-        agents::store::load_one(&self.db, &self.law.directory, id).await?;
+        // Rare, and large: whoever asks is not made larger by it.
+        Box::pin(agents::store::load_one(&self.db, &self.law.directory, id)).await?;
         Ok(self.law.directory.agent(id))
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_ground::db;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -21,6 +22,7 @@ pub(crate) fn follow(app: &App, seen: i64, stop: &CancellationToken) {
         return;
     }
     nudge(app, stop);
+    let registry = follow_registry(app, stop);
     let (app, stop) = (app.clone(), stop.clone());
     tokio::spawn(async move {
         let (mut seen, mut doubts) = (seen, app.db.doubts());
@@ -30,7 +32,7 @@ pub(crate) fn follow(app: &App, seen: i64, stop: &CancellationToken) {
                 () = stop.cancelled() => return,
             }
             let look = app.law.following.begin();
-            let outcome = catch_up(&app, seen).await;
+            let outcome = catch_up(&app, seen, &registry).await;
             app.law.following.end(&look, outcome.is_ok());
             match outcome {
                 Ok(now) => seen = now,
@@ -64,8 +66,25 @@ fn nudge(app: &App, stop: &CancellationToken) {
     }));
 }
 
-/// Between attempts to listen to Redis.
+/// Between attempts to listen to Redis, or to read a registry.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// Reads another registry whenever it is told that there is one: a large one takes a second or two, for which nobody
+/// should wait who only wants to know whether an agent was stopped.
+fn follow_registry(app: &App, stop: &CancellationToken) -> Arc<Notify> {
+    let changed = Arc::new(Notify::new());
+    let (told, app) = (Arc::clone(&changed), app.clone());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
+        loop {
+            told.notified().await;
+            while let Err(error) = registry::http::remember(&app).await {
+                tracing::warn!(%error, "could not read another registry");
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }));
+    changed
+}
 
 /// A commit whose answer did not come has told nobody, but its change is among those that are read.
 fn notice_doubts(app: &App, known: u64) -> u64 {
@@ -80,7 +99,7 @@ fn notice_doubts(app: &App, known: u64) -> u64 {
 ///
 /// # Errors
 /// When the database fails; what was read is kept, and read again the next time.
-async fn catch_up(app: &App, mut seen: i64) -> db::Result<i64> {
+async fn catch_up(app: &App, mut seen: i64, registry: &Notify) -> db::Result<i64> {
     loop {
         let now = app.db.change_clock().await?;
         if now == seen {
@@ -90,24 +109,24 @@ async fn catch_up(app: &App, mut seen: i64) -> db::Result<i64> {
         let (Some(first), Some(last)) = (changes.first(), changes.last()) else {
             // A copy of the database has taken its place, and not all had reached it.
             tracing::warn!(seen, now, "changes are gone: reading everything again");
-            remember_all(app).await?;
+            remember_all(app, registry).await?;
             return Ok(now);
         };
         if first.n != seen + 1 {
             tracing::warn!(seen, now, "changes were missed: reading everything again");
-            remember_all(app).await?;
+            remember_all(app, registry).await?;
             return Ok(now);
         }
         let changed: HashSet<Changed> = changes.iter().filter_map(Changed::read).collect();
         for one in &changed {
-            remember(app, one).await?;
+            remember(app, one, registry).await?;
         }
         seen = last.n;
     }
 }
 
 /// Reads one thing that has changed.
-async fn remember(app: &App, changed: &Changed) -> db::Result<()> {
+async fn remember(app: &App, changed: &Changed, registry: &Notify) -> db::Result<()> {
     let (db, directory) = (&app.db, &app.law.directory);
     match changed {
         Changed::Agent(id) => {
@@ -123,17 +142,20 @@ async fn remember(app: &App, changed: &Changed) -> db::Result<()> {
         Changed::Revocation(id) => oauth::store::load_one(db, directory, *id).await,
         Changed::Keys => app.keys.reload(db).await.map_err(db::Error::from),
         Changed::Matrix => rbac::http::remember(app).await,
-        Changed::Registry => registry::http::remember(app).await,
+        Changed::Registry => {
+            registry.notify_one();
+            Ok(())
+        }
     }
 }
 
 /// Reads everything again, in the place of what was known: that may be newer than the database is now.
-async fn remember_all(app: &App) -> db::Result<()> {
+async fn remember_all(app: &App, registry: &Notify) -> db::Result<()> {
     let fresh = Arc::new(app.law.directory.successor());
     start::remember(&app.db, &fresh, app.clock.now()).await?;
     app.law.directory.replace(&fresh);
     app.quotas.clear();
     app.keys.reload(&app.db).await.map_err(db::Error::from)?;
-    rbac::http::remember(app).await?;
-    registry::http::remember(app).await
+    registry.notify_one();
+    rbac::http::remember(app).await
 }

@@ -10,7 +10,6 @@ use countersign_ground::problem::{Code, Problem};
 use countersign_policy::{
     Answers, Decision, Fault, Form, Frame, Json, Parts, Question, Resource, write_text,
 };
-use futures_util::future::try_join_all;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 
@@ -38,7 +37,7 @@ pub async fn check(
     body: JsonText,
 ) -> Result<Response, Problem> {
     app.law.may_ask(&caller).await?;
-    let value = read(&body.0)?;
+    let value = read(body.text()?)?;
     let question = Question::read(&value, Form::Check).map_err(invalid)?;
     app.law.may_ask_this(&caller, &question).await?;
     let at = app.clock.now();
@@ -62,7 +61,7 @@ pub async fn batch(
     body: JsonText,
 ) -> Result<Response, Problem> {
     app.law.may_ask(&caller).await?;
-    let value = read(&body.0)?;
+    let value = read(body.text()?)?;
     let frame = Parts::read(&value, Form::Check, &["resources"]).map_err(invalid)?;
     let resources = match value.get("resources") {
         Some(Json::List(resources)) if (1..=MOST).contains(&resources.len()) => resources,
@@ -129,8 +128,12 @@ pub(super) async fn decided(
         show(question, &decision);
         telling.add(*question, decision);
     }
-    let events = telling.end();
-    try_join_all(events.into_iter().map(|event| app.record.append(event))).await?;
+    // All are appended before the first is waited for.
+    let appended: Vec<_> =
+        telling.end().into_iter().map(|event| app.record.append(event)).collect();
+    for event in appended {
+        event.await?;
+    }
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use countersign_ground::aside;
 use countersign_ground::ids::ParseIdError;
 use countersign_ground::problem::{Code, Problem};
@@ -19,7 +19,7 @@ use http::Extensions;
 use http::header::{self, HeaderMap};
 use http::request::Parts;
 use http_body::Body as _;
-use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use utoipa::IntoParams;
 
@@ -278,8 +278,18 @@ pub fn content_type(headers: &HeaderMap) -> Option<&str> {
     Some(value.split(';').next().unwrap_or_default().trim())
 }
 
-/// The text of a JSON body.
-pub struct JsonText(pub String);
+/// A JSON body, not yet read.
+pub struct JsonText(Bytes);
+
+impl JsonText {
+    /// Its text.
+    ///
+    /// # Errors
+    /// 400 when it is not UTF-8.
+    pub fn text(&self) -> Result<&str, Problem> {
+        str::from_utf8(&self.0).map_err(|_| not_utf8())
+    }
+}
 
 impl FromRequest<App> for JsonText {
     type Rejection = Problem;
@@ -288,7 +298,7 @@ impl FromRequest<App> for JsonText {
         if !content_type(request.headers()).is_some_and(|kind| kind.eq_ignore_ascii_case(JSON)) {
             return Err(not_json());
         }
-        utf8(read(request.into_body()).await?).map(Self)
+        read(request.into_body()).await.map(Self)
     }
 }
 
@@ -297,10 +307,6 @@ const JSON: &str = "application/json";
 fn not_json() -> Problem {
     let detail = "the body must be `Content-Type: application/json`";
     Problem::new(Code::UnsupportedMediaType, detail)
-}
-
-fn utf8(body: Bytes) -> Result<String, Problem> {
-    String::from_utf8(body.into()).map_err(|_| not_utf8())
 }
 
 fn not_utf8() -> Problem {
@@ -355,7 +361,7 @@ const LARGE_BODY_TIME: Duration = Duration::from_secs(120);
 /// # Errors
 /// 413 when it is too large, 400 when it does not arrive.
 pub async fn read(body: Body) -> Result<Bytes, Problem> {
-    Ok(collect(body, MAX_BODY, BODY_TIME).await?.to_bytes())
+    collect(body, MAX_BODY, BODY_TIME).await
 }
 
 fn too_large(most: usize) -> Problem {
@@ -379,19 +385,37 @@ fn announced(body: &Body, most: usize) -> Result<usize, Problem> {
     if size > most { Err(too_large(most)) } else { Ok(size) }
 }
 
-async fn collect(body: Body, most: usize, patience: Duration) -> Result<Collected<Bytes>, Problem> {
+async fn collect(body: Body, most: usize, patience: Duration) -> Result<Bytes, Problem> {
     announced(&body, most)?;
-    let mut collecting = pin!(Limited::new(body, most).collect());
+    let mut collecting = pin!(joined(body, most));
     // Most bodies came with their heads, and need no timer.
-    let collected = match poll_immediate(collecting.as_mut()).await {
-        Some(collected) => Ok(collected),
-        None => Box::pin(tokio::time::timeout(patience, collecting)).await,
-    };
-    match collected {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) => Err(cut_short(&*error, most)),
-        Err(_) => Err(too_slow()),
+    match poll_immediate(collecting.as_mut()).await {
+        Some(collected) => collected,
+        None => {
+            Box::pin(tokio::time::timeout(patience, collecting)).await.map_err(|_| too_slow())?
+        }
     }
+}
+
+/// A body as one piece, which most are.
+async fn joined(body: Body, most: usize) -> Result<Bytes, Problem> {
+    let mut body = pin!(Limited::new(body, most));
+    let mut whole = Bytes::new();
+    let mut longer = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| cut_short(&*error, most))?;
+        let Ok(piece) = frame.into_data() else { continue };
+        if whole.is_empty() && longer.is_empty() {
+            if body.is_end_stream() {
+                return Ok(piece);
+            }
+            whole = piece;
+            continue;
+        }
+        longer.extend_from_slice(&std::mem::take(&mut whole));
+        longer.extend_from_slice(&piece);
+    }
+    Ok(if longer.is_empty() { whole } else { longer.freeze() })
 }
 
 #[cfg(test)]

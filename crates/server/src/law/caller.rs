@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign_ground::ids::AgentId;
 use countersign_ground::problem::{Code, Problem};
 use countersign_ground::record::{Actor, Origin, Outcome, default_tenant};
-use countersign_policy::{Matrix, Permissions, Reason};
+use countersign_policy::{Holder, Matrix, Permissions, Reason};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::Law;
@@ -78,17 +78,17 @@ impl Who {
 
     /// Why the caller holds a permission, or why not.
     fn holds(&self, matrix: &Matrix, resource: &str, action: &str) -> Result<Reason, Reason> {
+        let by = |holder: Holder<'_>| holder.reason(matrix, resource, action);
         match self {
-            Self::Anonymous => Err(Reason::NoCredentials),
-            Self::Agent(token) => {
-                let wanted = format!("{resource}:{action}");
-                let held = token.scopes.holds(&wanted);
-                held.then_some(Reason::Scope(wanted)).ok_or(Reason::InsufficientPermissions)
+            Self::Anonymous => by(Holder::Stranger),
+            Self::Agent(token) => by(Holder::Scopes(&token.scopes)),
+            Self::Operator(operator, _) => {
+                let roles: Vec<Arc<str>> = operator.roles().map(Arc::from).collect();
+                by(Holder::Roles(&roles)).or_else(|why| {
+                    operator.holds_everything().then_some(Reason::Bootstrap).ok_or(why)
+                })
             }
-            Self::Operator(operator, _) => matrix
-                .decide(operator.roles(), resource, action)
-                .or_else(|why| operator.holds_everything().then_some(Reason::Bootstrap).ok_or(why)),
-            Self::Machine => matrix.decide(["machine"], resource, action),
+            Self::Machine => by(Holder::Roles(&["machine".into()])),
         }
     }
 }
@@ -171,7 +171,7 @@ impl Law {
         let who = match who {
             Ok(who) => who,
             Err(refusal) => {
-                self.auth_failed(refusal.reason, origin).await?;
+                Box::pin(self.auth_failed(refusal.reason, origin)).await?;
                 return Err(refusal.problem(&self.issuer));
             }
         };
@@ -204,7 +204,7 @@ impl Law {
             Ok(tenant) => Ok(Caller { who, tenant, origin }),
             Err(problem) => {
                 if problem.status() == http::StatusCode::FORBIDDEN {
-                    self.tenant_refused(&who, origin).await?;
+                    Box::pin(self.tenant_refused(&who, origin)).await?;
                 }
                 Err(problem)
             }
@@ -244,7 +244,7 @@ impl Law {
         self.requests.take(agent, most, now).map_err(beyond)?;
         let Some(shared) = &self.shared else { return Ok(()) };
         let (window, left) = self.requests.window(now);
-        match shared.count(&format!("{agent}:{window}"), left).await {
+        match Box::pin(shared.count(&format!("{agent}:{window}"), left)).await {
             Some(count) if count > i64::from(most) => Err(beyond(left)),
             _ => Ok(()),
         }

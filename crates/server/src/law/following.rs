@@ -139,7 +139,9 @@ impl Following {
         self.wanted.notify_one();
         // Where it is known to be lost, nobody need wait for long to learn it again.
         let patience = if self.lost.load(Ordering::Acquire) { IMPATIENCE } else { PATIENCE };
-        let waited = tokio::time::timeout(patience, ended.wait_for(|ended| *ended >= wanted)).await;
+        // Rare, and large: whoever asks is not made larger by it.
+        let look = ended.wait_for(|ended| *ended >= wanted);
+        let waited = Box::pin(tokio::time::timeout(patience, look)).await;
         matches!(waited, Ok(Ok(_))) && !self.lost.load(Ordering::Acquire)
     }
 

@@ -176,7 +176,8 @@ impl Law {
             return Ok(Permit::new(caller, id));
         }
         let reason = caller.reason::<A>(&self.matrix());
-        self.decide(caller, resource_id, reason).await
+        // Boxed: what is remembered does not get here.
+        Box::pin(self.decide(caller, resource_id, reason)).await
     }
 
     /// As [`Law::permit`], where an agent may also act on what is its own.
@@ -270,20 +271,22 @@ impl Law {
             }
             return Ok(Permit::new(caller, id));
         }
-        let mut event = self.event("decision.made", self.now());
-        event.outcome = Outcome::Denied;
-        event.tenant = Arc::clone(&tenant);
-        event.actor = actor.clone();
-        event.agent = caller.agent();
-        event.origin = caller.origin.clone();
-        event.decision = Some(Arc::clone(&id));
-        event.resource = Some(acted_on(&question));
-        event.metadata(decision.metadata());
+        let event = self.refused(caller, &question, &decision);
         match caller.who {
             Who::Anonymous => self.record.append_stranger("no-credentials", event).await?,
             _ => self.record.append(event).await?,
         }
         Err(self.refusal::<A>(caller, &decision, missing))
+    }
+
+    /// The event that tells of a refusal.
+    fn refused(&self, caller: &Caller, question: &Question<'_>, decision: &Decision) -> Event {
+        let mut event = self.asked(caller, self.now());
+        event.outcome = Outcome::Denied;
+        event.decision = Some(decision.id.as_str().into());
+        event.resource = Some(acted_on(question));
+        event.metadata(decision.metadata());
+        event
     }
 
     fn refusal<A: Action>(
