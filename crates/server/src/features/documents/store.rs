@@ -44,6 +44,15 @@ pub async fn newest(db: &Db, kind: &'static str) -> db::Result<Option<(i64, Text
     Err(db::Error::Query(format!("the newest {kind} in `documents` lacks parts of its text")))
 }
 
+/// The number of what was uploaded last; 0 when nothing was.
+///
+/// # Errors
+/// The database's failure.
+pub async fn newest_version(db: &Db, kind: &'static str) -> db::Result<i64> {
+    let sql = "SELECT version FROM documents WHERE kind = $1 ORDER BY version DESC LIMIT 1";
+    db.query_opt(sql, params![kind]).await?.map_or(Ok(0), |mut row| row.take())
+}
+
 async fn read(db: &Db, kind: &'static str, stored: Stored) -> db::Result<Option<Text>> {
     let most = usize::try_from(stored.parts).unwrap_or_default().saturating_mul(PIECE);
     let no_room = |error| db::Error::Query(format!("no room for the {kind}: {error}"));

@@ -94,6 +94,10 @@ pub async fn remember(app: &App) -> db::Result<()> {
     if app.registry.file.is_some() {
         return Ok(());
     }
+    // A node is told of its own uploads, too.
+    if store::newest_version(&app.db, Registry::NAME).await? <= app.registry.version() {
+        return Ok(());
+    }
     match load::<Registry>(None, &app.db).await {
         Ok(Some(loaded)) => {
             let set = || app.law.set_registry(loaded.document);
