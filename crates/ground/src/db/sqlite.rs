@@ -246,6 +246,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_new_file_has_large_pages_and_an_older_one_keeps_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let size = |name: &str| -> i64 {
+            let connection = connect(&directory.path().join(name)).unwrap();
+            connection.query_row("PRAGMA page_size", [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(size("new"), 8_192);
+        let old = Connection::open(directory.path().join("old")).unwrap();
+        old.execute_batch("PRAGMA page_size = 4096; CREATE TABLE t (n)").unwrap();
+        drop(old);
+        assert_eq!(size("old"), 4_096);
+    }
+
+    #[test]
     fn parameters_go_by_number_and_row_locks_are_dropped() {
         let mut connection = Connection::open_in_memory().unwrap();
         let params = [Value::from("first"), Value::from("second")];

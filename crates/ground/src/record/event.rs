@@ -157,6 +157,7 @@ impl Event {
 
     /// Adds to the metadata; a name given again replaces its value.
     pub fn meta(&mut self, name: &'static str, value: impl Into<Meta>) {
+        debug_assert!(self.whole_metadata.is_none(), "`{name}` would be lost");
         let value = value.into();
         match self.metadata.binary_search_by(|(known, _)| known.cmp(&name)) {
             Ok(at) => self.metadata[at].1 = value,
