@@ -109,8 +109,13 @@ impl Problem {
     pub fn fields(faults: impl IntoIterator<Item = (impl Into<String>, impl Into<Value>)>) -> Self {
         let faults: Map<String, Value> =
             faults.into_iter().map(|(name, fault)| (name.into(), fault.into())).collect();
-        let names: Vec<&str> = faults.keys().map(String::as_str).collect();
-        let detail = format!("not valid: `{}`", names.join("`, `"));
+        let detail = match faults.get("") {
+            Some(Value::String(what)) if faults.len() == 1 => format!("the body {what}"),
+            _ => {
+                let names: Vec<&str> = faults.keys().map(String::as_str).collect();
+                format!("not valid: `{}`", names.join("`, `"))
+            }
+        };
         Self::new(Code::Validation, detail).with("details", faults)
     }
 

@@ -230,6 +230,8 @@ async fn a_body_that_is_no_question_is_refused_with_the_place() {
         let answer = send("application/json", body.as_bytes().to_vec()).await;
         answer.problem(400, "VALIDATION_ERROR");
     }
+    let problem = send("application/json", b"null".to_vec()).await;
+    assert_eq!(problem.problem(400, "VALIDATION_ERROR")["detail"], "the body must be an object");
     send("application/json", b"{\"subject\":\"\xff\"}".to_vec())
         .await
         .problem(400, "VALIDATION_ERROR");
