@@ -21,8 +21,9 @@ impl Vault {
     /// The database's failure.
     pub async fn settle(&self) -> db::Result<()> {
         for _ in 0..MOST {
-            let Some(due) = self.take().await? else { return Ok(()) };
-            if !self.finish(&due).await? {
+            let Some(due) = self.next().await? else { return Ok(()) };
+            let Some(taken) = self.take(due).await? else { continue };
+            if !self.finish(&taken).await? {
                 return Ok(());
             }
         }
@@ -50,13 +51,18 @@ impl Vault {
         });
     }
 
-    /// The next one, taken over: from then on nothing of it can come into force.
-    async fn take(&self) -> db::Result<Option<Due>> {
-        let now = self.parts.clock.now();
-        let taken = self.parts.db.write((), move |tx, ()| {
-            Box::pin(async move { intents::due(tx, now - ABANDONED).await })
+    /// What nobody is at, the oldest of it.
+    async fn next(&self) -> db::Result<Option<Due>> {
+        let before = self.parts.clock.now() - ABANDONED;
+        let due = self.parts.db.write((), move |tx, ()| {
+            Box::pin(async move { intents::due(tx, before).await })
         });
-        let Some(mut due) = taken.await? else { return Ok(None) };
+        due.await
+    }
+
+    /// Taken over, from then on nothing of it can come into force; `None` when somebody else was first.
+    async fn take(&self, mut due: Due) -> db::Result<Option<Due>> {
+        let now = self.parts.clock.now();
         let event = self.failed(&due.intent);
         let permit = permit(&due.intent);
         let input = (permit, due.intent.clone(), event);
