@@ -16,6 +16,7 @@ mod permission;
 mod policies;
 mod question;
 mod registry;
+pub mod routes;
 pub mod ssh;
 
 pub use answer::Answers;
@@ -31,3 +32,4 @@ pub use permission::{InvalidPermission, Permission, Permissions};
 pub use policies::{Holder, OWN, Policies};
 pub use question::{Action, Form, Frame, Parts, Question, Resource, Subject};
 pub use registry::{Counts, Difference, InvalidRegistry, Registry, differences};
+pub use routes::{InvalidRoutes, Routes};

@@ -21,7 +21,7 @@ use crate::decision::{Digest, Policy};
 use crate::fault::{Fault, Faults};
 use crate::policies::OWN;
 use crate::question::Resource;
-use crate::ssh;
+use crate::{Routes, ssh};
 
 /// The packages in force, by id.
 #[derive(Debug, Default)]
@@ -57,7 +57,7 @@ pub struct Package {
 pub struct InvalidPackages(pub Vec<Fault>);
 
 /// What other policies are called.
-const TAKEN: [&str; 4] = ["rbac", "registry", "opa", ssh::PACKAGE];
+const TAKEN: [&str; 5] = ["rbac", "registry", "opa", Routes::PACKAGE, ssh::PACKAGE];
 
 impl Packages {
     /// Reads them from the texts of files, by name.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use countersign_policy::{
-    Form, Holder, Json, Matrix, Packages, Policies, Question, Registry, canonical, strict,
+    Form, Holder, Json, Matrix, Packages, Policies, Question, Registry, Routes, canonical, strict,
 };
 
 fn corpus(name: &str) -> Vec<String> {
@@ -70,6 +70,19 @@ fn a_package_is_read_or_says_where_it_is_none_and_answers_within_its_bounds() {
         }
     }
     assert!(read >= 3, "{read}");
+}
+
+#[test]
+fn a_route_table_is_read_or_says_where_it_is_none_and_answers() {
+    for text in corpus("routes") {
+        let mut parts = text.splitn(4, '\n');
+        let mut next = || parts.next().unwrap_or_default();
+        let (method, host, target, table) = (next(), next(), next(), next());
+        match Routes::parse(table) {
+            Ok(routes) => drop(routes.find(method, host, target)),
+            Err(error) => assert!(!error.0.is_empty()),
+        }
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod naive;
 mod packages;
 mod question;
 mod registry;
+mod routes;
 mod vectors;
 
 /// The text of a file of known answers.
