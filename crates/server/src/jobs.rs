@@ -5,11 +5,14 @@ use std::time::Duration;
 use countersign_ground::db;
 use countersign_ground::keyring::{self, State};
 use countersign_ground::problem::Problem;
+use countersign_policy::{Packages, Registry};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::features::audit::retention;
-use crate::features::{keys, oauth, packages, quotas, rbac, registry};
+use crate::features::documents::http as documents;
+use crate::features::{keys, oauth, quotas, rbac};
+use crate::law::action::{LoadRegistry, ReloadPackages};
 use crate::law::permit::{Job, Permit};
 
 /// Starts all of them; they end with `stop`.
@@ -149,8 +152,11 @@ pub async fn read_matrix_again(app: &App) {
 
 /// Reads the registry again, as its file is now; one that can't be used leaves the old one in force.
 pub async fn read_registry_again(app: &App) {
-    match registry::http::again(app, Permit::system(Job::RegistryFile)).await {
-        Ok(Some(loaded)) => tracing::info!(digest = loaded.digest, "another registry is in force"),
+    let permit: Permit<LoadRegistry> = Permit::system(Job::RegistryFile);
+    match documents::again::<Registry, _>(app, permit).await {
+        Ok(Some(loaded)) => {
+            tracing::info!(digest = &**loaded.digest(), "another registry is in force");
+        }
         Ok(None) => {}
         Err(problem) => tracing::error!(?problem, "the registry stays as it was"),
     }
@@ -158,8 +164,9 @@ pub async fn read_registry_again(app: &App) {
 
 /// Reads the packages again, as their directory is now; one that can't be used leaves the old ones in force.
 pub async fn read_packages_again(app: &App) {
-    match packages::http::again(app, Permit::system(Job::PolicyDirectory)).await {
-        Ok(Some(loaded)) => tracing::info!(digest = loaded.digest, "other packages are in force"),
+    let permit: Permit<ReloadPackages> = Permit::system(Job::PolicyDirectory);
+    match documents::again::<Packages, _>(app, permit).await {
+        Ok(Some(loaded)) => tracing::info!(digest = loaded.digest(), "other packages are in force"),
         Ok(None) => {}
         Err(problem) => tracing::error!(?problem, "the packages stay as they were"),
     }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_ground::db;
+use countersign_policy::{Matrix, Registry};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::features::{agents, credentials, oauth, operators, rbac, registry, tenants};
+use crate::features::documents::http as documents;
+use crate::features::{agents, credentials, oauth, operators, tenants};
 use crate::law::change::Changed;
 use crate::start;
 
@@ -77,7 +79,7 @@ fn follow_registry(app: &App, stop: &CancellationToken) -> Arc<Notify> {
     tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
         loop {
             told.notified().await;
-            while let Err(error) = registry::http::remember(&app).await {
+            while let Err(error) = documents::remember::<Registry>(&app).await {
                 tracing::warn!(%error, "could not read another registry");
                 tokio::time::sleep(AGAIN).await;
             }
@@ -141,7 +143,7 @@ async fn remember(app: &App, changed: &Changed, registry: &Notify) -> db::Result
         }
         Changed::Revocation(id) => oauth::store::load_one(db, directory, *id).await,
         Changed::Keys => app.keys.reload(db).await.map_err(db::Error::from),
-        Changed::Matrix => rbac::http::remember(app).await,
+        Changed::Matrix => documents::remember::<Matrix>(app).await,
         Changed::Registry => {
             registry.notify_one();
             Ok(())
@@ -157,5 +159,5 @@ async fn remember_all(app: &App, registry: &Notify) -> db::Result<()> {
     app.quotas.clear();
     app.keys.reload(&app.db).await.map_err(db::Error::from)?;
     registry.notify_one();
-    rbac::http::remember(app).await
+    documents::remember::<Matrix>(app).await
 }

@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::doors::edge::Edge;
-use crate::doors::routes::Routes;
+use crate::doors::templates::Templates;
 use crate::doors::{authzen, check, decisions, docs, health, metrics, openapi, settings, whoami};
 use crate::features::oauth::{INTROSPECT, REVOKE, TOKEN, discovery, introspect, revoke, token};
 use crate::features::{
@@ -93,14 +93,14 @@ pub fn edge(app: &App) -> Edge {
         router = router.route(template, handler);
         templates.push(template);
     }
-    Edge::new(app, router, Routes::new(templates))
+    Edge::new(app, router, Templates::new(templates))
 }
 
 /// `/metrics` alone, for a listener of its own.
 #[must_use]
 pub fn metrics_edge(app: &App) -> Edge {
     let router = Router::new().route(METRICS, get(metrics::serve));
-    Edge::new(app, router, Routes::new([METRICS]))
+    Edge::new(app, router, Templates::new([METRICS]))
 }
 
 const METRICS: &str = "/metrics";

@@ -17,7 +17,7 @@ use http::{Method, StatusCode};
 use tower::Service;
 
 use super::extract::Arrival;
-use super::routes::{Route, Routes};
+use super::templates::{Template, Templates};
 use crate::app::App;
 use crate::features::oauth;
 use crate::law::directory::Thumbprint;
@@ -39,13 +39,13 @@ pub struct Peer {
 pub struct Edge {
     app: App,
     router: Router,
-    routes: Arc<Routes>,
+    routes: Arc<Templates>,
 }
 
 impl Edge {
     /// An edge around `router`, whose templates `routes` knows.
     #[must_use]
-    pub fn new(app: &App, router: Router<App>, routes: Routes) -> Self {
+    pub fn new(app: &App, router: Router<App>, routes: Templates) -> Self {
         let router = router
             .fallback(not_found)
             .method_not_allowed_fallback(method_not_allowed)
@@ -100,7 +100,7 @@ fn write_out(
     had: &HeaderMap,
     id: &str,
     method: &Method,
-    route: &Route,
+    route: &Template,
 ) -> Response {
     if let Some(cause) = problem.cause() {
         let (status, route) = (problem.status().as_u16(), route.counts.template());

@@ -4,6 +4,7 @@
 //! A file governs when one is configured; else what was uploaded last; else there is none, or the one that is
 //! built in. One that can't be used leaves the old one in force.
 
+pub mod http;
 pub mod store;
 
 use std::io;

@@ -1,24 +1,25 @@
 //! `/api/v1/policy`, as far as it is about packages.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Json as Body;
 use axum::extract::State;
 use countersign_ground::clock::Time;
 use countersign_ground::problem::{Code, Problem};
-use countersign_ground::record::Meta;
+use countersign_ground::record::{Event, Meta};
 use countersign_policy::{Packages, canonical};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::super::documents::load;
+use super::super::documents::Origin;
+use super::super::documents::http::{Governing, again};
 use crate::app::App;
 use crate::doors::extract::Json;
 use crate::doors::openapi::ProblemBody;
 use crate::law::action::{ReadPackages, ReloadPackages};
 use crate::law::caller::Caller;
+use crate::law::change::Changed;
 use crate::law::permit::Permit;
 
 type Answer<T> = Result<T, Problem>;
@@ -70,46 +71,50 @@ pub async fn reload(
 ) -> Answer<Body<InForce>> {
     let permit = app.law.permit::<ReloadPackages>(&caller, "*").await?;
     fields.finish()?;
-    again(&app, permit).await?.map(Body).ok_or_else(none)
+    reread(&app, permit).await.map(Body)
 }
 
-/// Reads the directory again, for whoever `permit` is.
-///
-/// # Errors
-/// When it can't be used: those in force stay.
-pub async fn again(app: &App, permit: Permit<ReloadPackages>) -> Answer<Option<InForce>> {
-    let Some(loaded) = load::<Packages>(app.packages.file.as_deref(), &app.db).await? else {
-        return Ok(None);
-    };
-    let now = app.clock.now();
-    let packages = loaded.document;
-    let mut event = app.event("policy.reloaded", now);
-    event.resource = Some("policy".into());
-    event.meta("digest", packages.digest().to_owned());
-    if let Some(former) = &app.law.policies().packages {
-        event.meta("previousDigest", former.digest().to_owned());
+impl Governing for Packages {
+    const EVENT: &'static str = "policy.reloaded";
+    const RESOURCE: &'static str = "policy";
+
+    fn changed() -> Option<Changed> {
+        None
     }
-    let texts = packages.iter().map(|package| {
-        let text = json!({"digest": package.digest.to_string(), "version": &*package.version});
-        (package.id.to_string(), text)
-    });
-    event.meta("packages", Meta::Json(canonical(&Value::Object(texts.collect()))));
-    let told = in_force(&packages, now);
-    let input = (permit, AssertUnwindSafe(packages), event, AssertUnwindSafe(app.clone()));
-    app.db
-        .write(input, move |tx, (permit, packages, event, app)| {
-            Box::pin(async move {
-                tx.record(permit.sign(event.clone()).leaf());
-                let (app, packages) = (App::clone(app), Arc::clone(packages));
-                tx.after_commit(move || {
-                    let set = || app.law.set_packages(packages);
-                    app.packages.replace(loaded.source, 0, now, set);
-                });
-                Ok::<_, Problem>(())
-            })
-        })
-        .await?;
-    Ok(Some(told))
+
+    fn origin(app: &App) -> &Origin {
+        &app.packages
+    }
+
+    fn in_force(app: &App) -> Option<Arc<Self>> {
+        app.law.policies().packages.clone()
+    }
+
+    fn set(app: &App, next: Arc<Self>) {
+        app.law.set_packages(next);
+    }
+
+    fn tell(&self, former: Option<&Self>, event: &mut Event) {
+        event.meta("digest", self.digest().to_owned());
+        if let Some(former) = former {
+            event.meta("previousDigest", former.digest().to_owned());
+        }
+        let texts = self.iter().map(|package| {
+            let text = json!({"digest": package.digest.to_string(), "version": &*package.version});
+            (package.id.to_string(), text)
+        });
+        event.meta("packages", Meta::Json(canonical(&Value::Object(texts.collect()))));
+    }
+}
+
+/// The packages of a server that has a directory for them; without one there is nothing to be read.
+async fn reread(app: &App, permit: Permit<ReloadPackages>) -> Answer<InForce> {
+    if app.packages.file.is_none() {
+        return Err(none());
+    }
+    let packages = again::<Packages, _>(app, permit).await?.ok_or_else(none)?;
+    let (_, loaded_at) = app.packages.told();
+    Ok(in_force(&packages, loaded_at))
 }
 
 fn in_force(packages: &Packages, loaded_at: Time) -> InForce {

@@ -2,20 +2,21 @@
 
 pub mod audit;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Json as Body;
 use axum::extract::State;
 use countersign_ground::clock::Time;
-use countersign_ground::db;
+use countersign_ground::db::Tx;
 use countersign_ground::problem::Problem;
+use countersign_ground::record::Event;
 use countersign_policy::Matrix;
 use http::{HeaderName, HeaderValue, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::documents::{DocumentError, Kind as _, Source, load, parsed, store};
+use super::super::documents::http::{self as documents, Admitted, Governing};
+use super::super::documents::{Loaded, Origin, Source, load};
 use super::leaves_somebody;
 use crate::app::App;
 use crate::doors::extract::{Json, LargeText};
@@ -106,12 +107,7 @@ pub async fn upload(
     let permit = app.law.permit::<UploadMatrix>(&caller, "*").await?;
     app.rbac.may_be_uploaded::<Matrix>()?;
     let text = body.read().await?;
-    let read = match parsed(text).await {
-        Ok((matrix, _)) => put(&app, permit, matrix, Source::Uploaded).await,
-        Err(error) => Err(error.into()),
-    };
-    app.metrics.matrix_loaded(read.is_ok());
-    read.map(Body)
+    reloaded(&app, documents::upload(&app, permit, text)).await.map(Body)
 }
 
 /// Read the matrix again: from its file, or as it was uploaded last.
@@ -130,86 +126,66 @@ pub async fn reload(
     again(&app, permit).await.map(Body)
 }
 
+impl Governing for Matrix {
+    const EVENT: &'static str = "rbac.reloaded";
+    const RESOURCE: &'static str = "rbac";
+
+    fn changed() -> Option<Changed> {
+        Some(Changed::Matrix)
+    }
+
+    fn origin(app: &App) -> &Origin {
+        &app.rbac
+    }
+
+    fn in_force(app: &App) -> Option<Arc<Self>> {
+        Some(app.law.matrix())
+    }
+
+    fn set(app: &App, next: Arc<Self>) {
+        app.metrics.matrix(&next);
+        app.law.set_matrix(next);
+    }
+
+    fn tell(&self, former: Option<&Self>, event: &mut Event) {
+        event.meta("newHash", self.hash().to_owned());
+        if let Some(former) = former {
+            event.meta("previousHash", former.hash().to_owned());
+        }
+    }
+
+    fn admit<'t>(&'t self, tx: &'t mut Tx, source: Source, now: Time) -> Admitted<'t> {
+        Box::pin(async move { Ok(leaves_somebody(tx, self, source, now).await?) })
+    }
+}
+
 /// Reads the matrix again, for whoever `permit` is.
 ///
 /// # Errors
 /// When it can't be read, is none, or would lock everybody out: the old one stays in force.
 pub async fn again(app: &App, permit: Permit<ReloadMatrix>) -> Answer<Reloaded> {
-    let read = match load(app.rbac.file.as_deref(), &app.db).await {
-        Ok(Some(loaded)) => put(app, permit, loaded.document, loaded.source).await,
-        Ok(None) => put(app, permit, Arc::new(Matrix::built_in()), Source::BuiltIn).await,
-        Err(error) => Err(error.into()),
+    let read = async {
+        let loaded = load(app.rbac.file.as_deref(), &app.db).await?;
+        let built_in = || {
+            let document = Arc::new(Matrix::built_in());
+            Loaded { document, source: Source::BuiltIn, version: 0 }
+        };
+        documents::put(app, permit, loaded.unwrap_or_else(built_in), None).await
     };
-    app.metrics.matrix_loaded(read.is_ok());
-    read
+    reloaded(app, read).await
 }
 
-/// Takes over what was uploaded meanwhile, without a word.
-///
-/// # Errors
-/// When the database fails.
-pub async fn remember(app: &App) -> db::Result<()> {
-    if app.rbac.file.is_some() {
-        return Ok(());
-    }
-    match load::<Matrix>(None, &app.db).await {
-        Ok(Some(loaded)) => {
-            let set = || drop(app.law.set_matrix(loaded.document));
-            app.rbac.replace(loaded.source, loaded.version, app.clock.now(), set);
-            Ok(())
-        }
-        Ok(None) => Ok(()),
-        Err(DocumentError::Database(error)) => Err(error),
-        Err(other) => Err(db::Error::Query(other.to_string())),
-    }
-}
-
-async fn put<A: Send + Sync + 'static>(
-    app: &App,
-    permit: Permit<A>,
-    matrix: Arc<Matrix>,
-    source: Source,
-) -> Answer<Reloaded> {
-    let now = app.clock.now();
-    let stored = match source {
-        Source::Uploaded => {
-            Some(store::store(&app.db, Matrix::NAME, matrix.text().as_bytes()).await?)
-        }
-        Source::BuiltIn | Source::File => None,
-    };
+/// Tells what became of the matrix, for better or worse.
+async fn reloaded(app: &App, read: impl Future<Output = Answer<Arc<Matrix>>>) -> Answer<Reloaded> {
     let previous_hash = app.law.matrix().hash().to_owned();
-    let new_hash = matrix.hash().to_owned();
-    let mut event = app.event("rbac.reloaded", now);
-    event.resource = Some("rbac".into());
-    event.meta("newHash", new_hash.clone());
-    event.meta("previousHash", previous_hash.clone());
-    let input = (permit, matrix, event, AssertUnwindSafe(app.clone()));
-    app.db
-        .write(input, move |tx, (permit, matrix, event, app)| {
-            Box::pin(async move {
-                leaves_somebody(tx, matrix, source, now).await?;
-                let mut version = 0;
-                if let Some(stored) = stored {
-                    let (kind, hash) = (Matrix::NAME, matrix.hash());
-                    version = store::publish(tx, kind, stored, permit.actor(), hash, now).await?;
-                    Changed::Matrix.announce(tx);
-                }
-                tx.record(permit.sign(event.clone()).leaf());
-                let (app, matrix) = (App::clone(app), Arc::clone(matrix));
-                tx.after_commit(move || {
-                    app.rbac.replace(source, version, now, || {
-                        app.metrics.matrix(&matrix);
-                        app.law.set_matrix(matrix);
-                    });
-                });
-                Ok::<_, Problem>(())
-            })
-        })
-        .await?;
+    let read = read.await;
+    app.metrics.matrix_loaded(read.is_ok());
+    let new_hash = read?.hash().to_owned();
     let message = if previous_hash == new_hash {
         "the matrix is the same as before".to_owned()
     } else {
         "another matrix is in force".to_owned()
     };
-    Ok(Reloaded { success: true, message, previous_hash, new_hash, timestamp: now })
+    let timestamp = app.clock.now();
+    Ok(Reloaded { success: true, message, previous_hash, new_hash, timestamp })
 }

@@ -1,26 +1,24 @@
 //! `/api/v1/registry`.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Json as Body;
 use axum::extract::State;
 use countersign_ground::clock::Time;
-use countersign_ground::db;
 use countersign_ground::problem::{Code, Problem};
-use countersign_ground::text::Text;
+use countersign_ground::record::Event;
 use countersign_policy::{Counts, Registry};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::documents::{DocumentError, Kind as _, Loaded, Source, load, parsed, store};
+use super::super::documents::http::{self as documents, Governing};
+use super::super::documents::{Origin, Source};
 use crate::app::App;
 use crate::doors::extract::LargeText;
 use crate::doors::openapi::ProblemBody;
 use crate::law::action::{LoadRegistry, ReadRegistry};
 use crate::law::caller::Caller;
 use crate::law::change::Changed;
-use crate::law::permit::Permit;
 
 type Answer<T> = Result<T, Problem>;
 
@@ -70,88 +68,39 @@ pub async fn upload(
 ) -> Answer<Body<InForce>> {
     let permit = app.law.permit::<LoadRegistry>(&caller, "*").await?;
     app.registry.may_be_uploaded::<Registry>()?;
-    let (document, text) = parsed::<Registry>(body.read().await?).await?;
-    let loaded = Loaded { document, source: Source::Uploaded, version: 0 };
-    put(&app, permit, loaded, Some(text)).await.map(Body)
+    let registry = documents::upload::<Registry, _>(&app, permit, body.read().await?).await?;
+    let (source, loaded_at) = app.registry.told();
+    Ok(Body(in_force(&registry, source, loaded_at)))
 }
 
-/// Reads the file again that governs, for whoever `permit` is.
-///
-/// # Errors
-/// When it can't be read or is none: the old one stays in force.
-pub async fn again(app: &App, permit: Permit<LoadRegistry>) -> Answer<Option<InForce>> {
-    match load::<Registry>(app.registry.file.as_deref(), &app.db).await? {
-        Some(loaded) => put(app, permit, loaded, None).await.map(Some),
-        None => Ok(None),
-    }
-}
+impl Governing for Registry {
+    const EVENT: &'static str = "registry.loaded";
+    const RESOURCE: &'static str = "registry";
 
-/// Takes over what was uploaded meanwhile, without a word.
-///
-/// # Errors
-/// When the database fails.
-pub async fn remember(app: &App) -> db::Result<()> {
-    if app.registry.file.is_some() {
-        return Ok(());
+    fn changed() -> Option<Changed> {
+        Some(Changed::Registry)
     }
-    // A node is told of its own uploads, too.
-    if store::newest_version(&app.db, Registry::NAME).await? <= app.registry.version() {
-        return Ok(());
+
+    fn origin(app: &App) -> &Origin {
+        &app.registry
     }
-    match load::<Registry>(None, &app.db).await {
-        Ok(Some(loaded)) => {
-            let set = || app.law.set_registry(loaded.document);
-            app.registry.replace(loaded.source, loaded.version, app.clock.now(), set);
-            Ok(())
+
+    fn in_force(app: &App) -> Option<Arc<Self>> {
+        app.law.policies().registry.clone()
+    }
+
+    fn set(app: &App, next: Arc<Self>) {
+        app.law.set_registry(next);
+    }
+
+    fn tell(&self, former: Option<&Self>, event: &mut Event) {
+        event.meta("digest", self.digest().to_string());
+        if let Some(former) = former {
+            event.meta("previousDigest", former.digest().to_string());
         }
-        Ok(None) => Ok(()),
-        Err(DocumentError::Database(error)) => Err(error),
-        Err(other) => Err(db::Error::Query(other.to_string())),
+        event.meta("resources", count(self.counts().resources));
+        event.meta("subjects", count(self.counts().subjects));
     }
-}
-
-async fn put(
-    app: &App,
-    permit: Permit<LoadRegistry>,
-    loaded: Loaded<Registry>,
-    text: Option<Text>,
-) -> Answer<InForce> {
-    let now = app.clock.now();
-    let Loaded { document, source, .. } = loaded;
-    let stored = match text {
-        Some(text) => Some(store::store(&app.db, Registry::NAME, text.bytes()).await?),
-        None => None,
-    };
-    let mut event = app.event("registry.loaded", now);
-    event.resource = Some("registry".into());
-    event.meta("digest", document.digest().to_string());
-    if let Some(former) = &app.law.policies().registry {
-        event.meta("previousDigest", former.digest().to_string());
-    }
-    event.meta("resources", count(document.counts().resources));
-    event.meta("subjects", count(document.counts().subjects));
-    let told = in_force(&document, source, now);
-    let input = (permit, AssertUnwindSafe(document), event, AssertUnwindSafe(app.clone()));
-    app.db
-        .write(input, move |tx, (permit, document, event, app)| {
-            Box::pin(async move {
-                let mut version = 0;
-                if let Some(stored) = stored {
-                    let (kind, hash) = (Registry::NAME, document.digest());
-                    version = store::publish(tx, kind, stored, permit.actor(), hash, now).await?;
-                    Changed::Registry.announce(tx);
-                }
-                tx.record(permit.sign(event.clone()).leaf());
-                let (app, document) = (App::clone(app), Arc::clone(document));
-                tx.after_commit(move || {
-                    let set = || app.law.set_registry(document);
-                    app.registry.replace(source, version, now, set);
-                });
-                Ok::<_, Problem>(())
-            })
-        })
-        .await?;
-    Ok(told)
 }
 
 fn in_force(registry: &Registry, source: Source, loaded_at: Time) -> InForce {

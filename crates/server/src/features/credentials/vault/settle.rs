@@ -54,9 +54,10 @@ impl Vault {
     /// What nobody is at, the oldest of it.
     async fn next(&self) -> db::Result<Option<Due>> {
         let before = self.parts.clock.now() - ABANDONED;
-        let due = self.parts.db.write((), move |tx, ()| {
-            Box::pin(async move { intents::due(tx, before).await })
-        });
+        let due = self
+            .parts
+            .db
+            .write((), move |tx, ()| Box::pin(async move { intents::due(tx, before).await }));
         due.await
     }
 
