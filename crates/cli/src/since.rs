@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use countersign_ground::clock::{Clock, Time};
+use countersign_ground::clock::{Clock, Time, ago};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
@@ -40,25 +40,6 @@ impl FromStr for Since {
         }
         ago(text).map(Self::Ago).ok_or("expected a time such as 2026-01-31T12:00:00Z, 24h or 7d")
     }
-}
-
-/// A number and its unit. Never further back than a time can be written.
-fn ago(text: &str) -> Option<Duration> {
-    const CENTURY: u64 = 100 * 365 * 86_400;
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let unit: u64 = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        "w" => 7 * 86_400,
-        _ => return None,
-    };
-    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let seconds = number.parse::<u64>().ok()?.checked_mul(unit)?;
-    (seconds <= CENTURY).then_some(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]

@@ -168,6 +168,26 @@ impl Stopwatch {
     }
 }
 
+/// How long ago: a number and its unit, such as `90m`, `24h` or `7d`. Never further back than a time can be written.
+#[must_use]
+pub fn ago(text: &str) -> Option<Duration> {
+    const CENTURY: u64 = 100 * 365 * 86_400;
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let unit: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 7 * 86_400,
+        _ => return None,
+    };
+    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let seconds = number.parse::<u64>().ok()?.checked_mul(unit)?;
+    (seconds <= CENTURY).then_some(Duration::from_secs(seconds))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 //! Every variable stands in the table of `settings`, with its default and its meaning; a value
 //! that can't be used is a [`Fault`] that names the variable and says what it should be.
 
+mod guards;
 mod settings;
 mod sources;
 mod vault;
@@ -21,6 +22,7 @@ use crate::keyring::{Algorithm, GivenKey, MasterKey, PublicHalf};
 use crate::secret::Secret;
 use crate::shared::RedisUrl;
 
+pub use guards::GuardSettings;
 pub use settings::{SETTINGS, Setting};
 use sources::Values;
 pub use sources::{Effective, Fault, Source, Sources};
@@ -100,6 +102,10 @@ pub struct Config {
     pub matrix_file: Option<PathBuf>,
     /// The registry, if it is not uploaded.
     pub registry_file: Option<PathBuf>,
+    /// The route table, if it is not uploaded.
+    pub routes_file: Option<PathBuf>,
+    /// What guards start with.
+    pub guards: GuardSettings,
     /// The directory of the packages.
     pub policy_dir: Option<PathBuf>,
     /// Whether questions need a caller who may ask them.
@@ -174,6 +180,8 @@ impl Config {
         );
         let matrix_file = values.optional("RBAC_POLICY_FILE", FILE, file);
         let registry_file = values.optional("REGISTRY_FILE", FILE, file);
+        let routes_file = values.optional("ROUTES_FILE", FILE, file);
+        let guards = guards::guards(&mut values);
         let policy_dir = values.optional("POLICY_DIR", DIRECTORY, directory).or_else(policies);
         let pdp_require_auth = values.get("PDP_REQUIRE_AUTH", "`true` or `false`", parse::<bool>);
         let log_allow =
@@ -247,6 +255,8 @@ impl Config {
                 trusted_proxies,
                 matrix_file,
                 registry_file,
+                routes_file,
+                guards,
                 policy_dir,
                 pdp_require_auth,
                 log_allow_percent: u8::try_from(log_allow).unwrap_or(100),

@@ -117,6 +117,12 @@ macro_rules! operator_id {
                 &*self.0 == BOOTSTRAP
             }
 
+            /// As it is written.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
             /// As it is written, shared.
             #[must_use]
             pub fn shared(&self) -> std::sync::Arc<str> {

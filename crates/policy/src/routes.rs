@@ -1,6 +1,7 @@
 //! The route table: which request of a service behind a gateway needs what. A target is never rewritten to
 //! decide on it: one that two servers could read in two ways is refused.
 
+mod explain;
 mod read;
 mod target;
 mod tree;
@@ -13,6 +14,7 @@ use crate::permission::Permission;
 
 use tree::Tree;
 
+pub use explain::Explained;
 pub use target::{Ambiguity, Host, Target};
 
 /// What every request needs, by host, path and method. Found by segments: the same with any number of routes.

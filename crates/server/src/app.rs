@@ -1,5 +1,6 @@
 //! What doors and jobs may use.
 
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -55,6 +56,8 @@ pub struct Parts {
     pub rbac: documents::Origin,
     /// Where the registry comes from.
     pub registry: documents::Origin,
+    /// Where the route table comes from.
+    pub routes: documents::Origin,
     /// Where the packages come from.
     pub packages: documents::Origin,
     /// What it was configured with.
@@ -96,6 +99,13 @@ impl Outage {
 impl App {
     pub(crate) fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    /// Whether somebody may say for whom a request is made.
+    #[must_use]
+    pub fn trusts(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.config.trusted_proxies.iter().any(|net| net.contains(&ip))
     }
 
     /// An event of now.

@@ -7,6 +7,7 @@ pub mod docs;
 pub mod edge;
 pub mod extract;
 pub mod fields;
+pub mod forward;
 pub mod health;
 pub mod metrics;
 pub mod openapi;

@@ -5,14 +5,14 @@ use std::time::Duration;
 use countersign_ground::db;
 use countersign_ground::keyring::{self, State};
 use countersign_ground::problem::Problem;
-use countersign_policy::{Packages, Registry};
+use countersign_policy::{Packages, Registry, Routes};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::features::audit::retention;
 use crate::features::documents::http as documents;
-use crate::features::{keys, oauth, quotas, rbac};
-use crate::law::action::{LoadRegistry, ReloadPackages};
+use crate::features::{guards, keys, oauth, quotas, rbac};
+use crate::law::action::{LoadRegistry, ReloadPackages, WriteRoutes};
 use crate::law::permit::{Job, Permit};
 
 /// Starts all of them; they end with `stop`.
@@ -24,12 +24,18 @@ pub fn start(app: &App, stop: &CancellationToken) {
         }
         app.activity.flush(&app.db, app.keys.take_uses()).await
     });
+    every(app, stop, Duration::from_secs(1), "guards", |app| async move {
+        write_guard_traffic(&app).await
+    });
     every(app, stop, Duration::from_secs(1), "files", |app| async move {
         if app.rbac.file_changed() {
             read_matrix_again(&app).await;
         }
         if app.registry.file_changed() {
             read_registry_again(&app).await;
+        }
+        if app.routes.file_changed() {
+            read_routes_again(&app).await;
         }
         if app.packages.file_changed() {
             read_packages_again(&app).await;
@@ -47,6 +53,9 @@ pub fn start(app: &App, stop: &CancellationToken) {
         seal(&app).await?;
         tell_sink(&app).await;
         Ok(())
+    });
+    every(app, stop, Duration::from_secs(3600), "guard-traffic", |app| async move {
+        forget_guard_traffic(&app).await
     });
     every(app, stop, Duration::from_secs(3600), "retention", |app| async move {
         expire(&app).await.map(drop)
@@ -128,8 +137,11 @@ pub async fn expire(app: &App) -> db::Result<i64> {
     retention::expire(parts, &app.law.directory, days, now, tell).await.map_err(db::Error::from)
 }
 
+/// How far back a guard's report can look.
+const GUARD_TRAFFIC: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A record that waits longer for its seal is told of.
 const LATE: Duration = Duration::from_secs(30);
+
 /// Brings to its end what was begun in Vault and not ended; forgets what need not be known any more.
 ///
 /// # Errors
@@ -138,6 +150,23 @@ pub async fn settle_vault(app: &App) -> db::Result<()> {
     let Some(vault) = &app.vault else { return Ok(()) };
     vault.forget(app.clock.now());
     vault.settle().await
+}
+
+/// Writes down what guards have let through and denied.
+///
+/// # Errors
+/// When the database fails.
+pub async fn write_guard_traffic(app: &App) -> db::Result<()> {
+    guards::write_traffic(&app.db, &app.law.guards, app.clock.now()).await
+}
+
+/// Forgets what no report looks back to.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_guard_traffic(app: &App) -> db::Result<()> {
+    app.law.guards.traffic.forget();
+    guards::store::forget(&app.db, app.clock.now() - GUARD_TRAFFIC).await
 }
 
 /// Reads the matrix again, as its file is now; one that can't be used leaves the old one in force.
@@ -159,6 +188,16 @@ pub async fn read_registry_again(app: &App) {
         }
         Ok(None) => {}
         Err(problem) => tracing::error!(?problem, "the registry stays as it was"),
+    }
+}
+
+/// Reads the route table again, as its file is now; one that can't be used leaves the old one in force.
+pub async fn read_routes_again(app: &App) {
+    let permit: Permit<WriteRoutes> = Permit::system(Job::RoutesFile);
+    match documents::again::<Routes, _>(app, permit).await {
+        Ok(Some(loaded)) => tracing::info!(hash = loaded.hash(), "another route table is in force"),
+        Ok(None) => {}
+        Err(problem) => tracing::error!(?problem, "the route table stays as it was"),
     }
 }
 
@@ -225,8 +264,9 @@ pub fn make_next_key(app: &App) {
 pub async fn finish(app: &App) {
     let flushed = app.activity.flush_all(&app.db, app.keys.take_uses()).await;
     let counted = app.record.append_crowds(countersign_ground::clock::Time::MAX).await;
+    let guarded = write_guard_traffic(app).await;
     let sealed = app.record.seal(&app.keys).await.map_err(db::Error::from);
-    for error in [flushed.err(), counted.err(), sealed.err()].into_iter().flatten() {
+    for error in [flushed.err(), counted.err(), guarded.err(), sealed.err()].into_iter().flatten() {
         tracing::warn!(%error, "could not write everything before the end");
     }
 }

@@ -4,11 +4,15 @@
 //! no feature.
 
 pub mod action;
+mod behind;
 pub mod caller;
 pub mod change;
 pub mod check;
+mod decided;
 pub mod directory;
 pub mod following;
+pub mod guards;
+pub mod passage;
 pub mod permit;
 pub mod token;
 pub mod told;
@@ -17,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 use countersign_ground::aside;
 use countersign_ground::clock::{Clock, Time};
 use countersign_ground::entropy::Entropy;
@@ -28,12 +32,13 @@ use countersign_ground::problem::Problem;
 use countersign_ground::record::{Event, Record};
 use countersign_ground::secret::SecretDigest;
 use countersign_ground::shared::Shared;
-use countersign_policy::{Matrix, Packages, Policies, Registry};
+use countersign_policy::{Matrix, Packages, Policies, Registry, Routes};
 
 use crate::metrics::Metrics;
 
 use directory::{AgentFacts, Directory, Thumbprint};
 use following::Following;
+use guards::Guards;
 use token::Tokens;
 
 /// What decides.
@@ -41,6 +46,9 @@ pub struct Law {
     /// Who exists.
     pub directory: Arc<Directory>,
     policies: ArcSwap<Policies>,
+    routes: ArcSwap<Routes>,
+    /// Which enforcement points enforce.
+    pub guards: Guards,
     /// Raised whenever one of them changes: what was decided under another one is not remembered.
     policy: AtomicU64,
     /// Of agents whose plan limits them.
@@ -83,6 +91,8 @@ pub struct Parts {
     pub issuer: Arc<str>,
     /// What decides.
     pub policies: Policies,
+    /// What requests behind gateways need.
+    pub routes: Arc<Routes>,
     /// Whether anybody may ask for decisions.
     pub open: bool,
     /// How many of a hundred allowed questions are told.
@@ -108,12 +118,14 @@ impl Law {
     #[must_use]
     pub fn new(parts: Parts, machine_token: Option<&str>) -> Self {
         let Parts { directory, keys, record, metrics, clock, entropy, issuer, .. } = parts;
-        let Parts { policies, open, log_allow, following, shared, .. } = parts;
+        let Parts { policies, routes, open, log_allow, following, shared, .. } = parts;
         let machine = machine_token.map(|token| keys.digest().digest(token));
         let tokens = Tokens::new(Arc::clone(&keys), Arc::clone(&directory), Arc::clone(&issuer));
         Self {
             directory,
             policies: ArcSwap::from_pointee(policies),
+            routes: ArcSwap::new(routes),
+            guards: Guards::default(),
             policy: AtomicU64::new(0),
             requests: Windows::new(Duration::from_secs(60)),
             shared,
@@ -139,7 +151,7 @@ impl Law {
 
     /// All that decides together.
     #[must_use]
-    pub fn policies(&self) -> Guard<Arc<Policies>> {
+    pub fn policies(&self) -> arc_swap::Guard<Arc<Policies>> {
         self.policies.load()
     }
 
@@ -153,6 +165,18 @@ impl Law {
         let former = self.change(|policies| policies.registry = Some(Arc::clone(&registry)));
         // To let go of a large one takes a while.
         aside::let_go(former);
+    }
+
+    /// What requests behind gateways need.
+    #[must_use]
+    pub fn routes(&self) -> Arc<Routes> {
+        self.routes.load_full()
+    }
+
+    /// Puts another route table in force, for every request from now on.
+    pub fn set_routes(&self, routes: Arc<Routes>) {
+        aside::let_go(self.routes.swap(routes));
+        self.policy.fetch_add(1, Ordering::Release);
     }
 
     /// Puts other packages in force, for every decision from now on.

@@ -58,6 +58,18 @@ struct Decided {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Guarded {
+    guard: Arc<str>,
+    mode: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GuardName {
+    guard: Arc<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Dependency {
     dependency: &'static str,
 }
@@ -81,6 +93,9 @@ pub struct Metrics {
     decisions: Family<Decided, Counter>,
     /// Seconds of a decision.
     pub decision_seconds: Histogram,
+    guarded: Family<Guarded, Counter>,
+    guard_mode: Family<GuardName, Gauge>,
+    guard_percent: Family<GuardName, Gauge>,
     dependency_up: Family<Dependency, Gauge>,
     degraded: Family<Degraded, Gauge>,
     /// The same, for whoever asks for the words.
@@ -124,6 +139,9 @@ impl Default for Metrics {
             agents_registered: Family::default(),
             decisions: Family::default(),
             decision_seconds: Histogram::new([1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 1e-3]),
+            guarded: Family::default(),
+            guard_mode: Family::default(),
+            guard_percent: Family::default(),
             dependency_up: Family::default(),
             degraded: Family::default(),
             without: Mutex::default(),
@@ -212,6 +230,9 @@ impl Metrics {
         );
         r.register("rbac_decisions", "Decisions made", self.decisions.clone());
         r.register("rbac_latency_seconds", "Seconds to decide", self.decision_seconds.clone());
+        r.register("guard_decisions", "Decisions behind guards", self.guarded.clone());
+        r.register("guard_mode", "0 off, 1 observe, 2 enforce", self.guard_mode.clone());
+        r.register("guard_percent", "For how many of a hundred", self.guard_percent.clone());
         r.register("audit_events", "Events in the record", self.db.events.clone());
         r.register("db_pool_in_use", "Database connections in use", self.db.in_use.clone());
         r.register("dependency_up", "1 while it answers", self.dependency_up.clone());
@@ -260,6 +281,24 @@ impl Metrics {
         let word = if decision.effect() == Effect::Allow { "allowed" } else { "denied" };
         let label = Decided { resource, action, decision: word, reason };
         self.decisions.get_or_create_owned(&label)
+    }
+
+    /// Where decisions are counted whose words anybody can make up.
+    #[must_use]
+    pub fn decided_elsewhere(&self, decision: &Decision) -> Counter {
+        self.decided(OTHER, OTHER, decision)
+    }
+
+    /// Counts what a guard did: `allowed`, `would_deny` or `denied`.
+    pub fn guarded(&self, guard: &str, mode: &'static str, outcome: &'static str) {
+        self.guarded.get_or_create(&Guarded { guard: guard.into(), mode, outcome }).inc();
+    }
+
+    /// Notes what a guard does from now on: 0 off, 1 observe, 2 enforce, and for how many of a hundred.
+    pub fn guard(&self, guard: &Arc<str>, mode: i64, percent: u8) {
+        let label = GuardName { guard: Arc::clone(guard) };
+        self.guard_mode.get_or_create(&label).set(mode);
+        self.guard_percent.get_or_create(&label).set(i64::from(percent));
     }
 
     /// Counts the answers to a request's questions, whose words anybody can make up.

@@ -21,4 +21,5 @@ migrations![
     "0005_nodes",
     "0006_vault",
     "0007_documents",
+    "0008_guards",
 ];

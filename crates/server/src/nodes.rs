@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_ground::db;
-use countersign_policy::{Matrix, Registry};
+use countersign_policy::{Matrix, Registry, Routes};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::features::documents::http as documents;
-use crate::features::{agents, credentials, oauth, operators, tenants};
+use crate::features::{agents, credentials, guards, oauth, operators, tenants};
 use crate::law::change::Changed;
 use crate::start;
 
@@ -144,6 +144,8 @@ async fn remember(app: &App, changed: &Changed, registry: &Notify) -> db::Result
         Changed::Revocation(id) => oauth::store::load_one(db, directory, *id).await,
         Changed::Keys => app.keys.reload(db).await.map_err(db::Error::from),
         Changed::Matrix => documents::remember::<Matrix>(app).await,
+        Changed::Routes => documents::remember::<Routes>(app).await,
+        Changed::Guards => guards::remember(db, &app.law.guards, &app.metrics).await,
         Changed::Registry => {
             registry.notify_one();
             Ok(())
@@ -159,5 +161,7 @@ async fn remember_all(app: &App, registry: &Notify) -> db::Result<()> {
     app.quotas.clear();
     app.keys.reload(&app.db).await.map_err(db::Error::from)?;
     registry.notify_one();
+    guards::remember(&app.db, &app.law.guards, &app.metrics).await?;
+    documents::remember::<Routes>(app).await?;
     documents::remember::<Matrix>(app).await
 }

@@ -9,10 +9,13 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::doors::edge::Edge;
 use crate::doors::templates::Templates;
-use crate::doors::{authzen, check, decisions, docs, health, metrics, openapi, settings, whoami};
+use crate::doors::{
+    authzen, check, decisions, docs, forward, health, metrics, openapi, settings, whoami,
+};
 use crate::features::oauth::{INTROSPECT, REVOKE, TOKEN, discovery, introspect, revoke, token};
 use crate::features::{
-    agents, audit, credentials, keys, operators, packages, quarantine, rbac, registry, tenants,
+    agents, audit, credentials, guards, keys, operators, packages, quarantine, rbac, registry,
+    routes, tenants,
 };
 
 /// The routes that `/openapi.json` describes.
@@ -46,6 +49,13 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(registry::http::show, registry::http::upload))
         .routes(routes!(packages::http::show))
         .routes(routes!(packages::http::reload))
+        .routes(routes!(guards::http::list))
+        .routes(routes!(guards::http::show, guards::http::set))
+        .routes(routes!(guards::http::report))
+        .routes(routes!(guards::http::accept))
+        .routes(routes!(routes::http::show, routes::http::upload))
+        .routes(routes!(routes::http::test))
+        .routes(routes!(forward::forward_auth))
         .routes(routes!(check::check))
         .routes(routes!(check::batch))
         .routes(routes!(decisions::list))

@@ -14,7 +14,7 @@ use countersign_ground::keyring::{KeyRing, MasterKey, Masters, RingError, State}
 use countersign_ground::record::{Event, Record};
 use countersign_ground::secret::Secret;
 use countersign_ground::shared::Shared;
-use countersign_policy::{Matrix, Packages, Policies, Registry};
+use countersign_policy::{Matrix, Packages, Policies, Registry, Routes};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -32,7 +32,7 @@ use crate::features::keys::{self, RingChange};
 use crate::features::operators::bootstrap::{self, BootstrapError, BootstrapToken};
 use crate::features::quotas::Quotas;
 use crate::features::rbac::{MatrixError, leaves_somebody};
-use crate::features::{agents, credentials, oauth, operators, tenants};
+use crate::features::{agents, credentials, guards, oauth, operators, tenants};
 use crate::law::directory::Directory;
 use crate::law::following::Following;
 use crate::law::permit::{Job, Permit};
@@ -95,6 +95,9 @@ pub enum StartError {
     /// The registry can't be used.
     #[error("REGISTRY_FILE: {0}")]
     Registry(DocumentError),
+    /// The route table can't be used.
+    #[error("ROUTES_FILE: {0}")]
+    Routes(DocumentError),
     /// The policy directory can't be used.
     #[error("POLICY_DIR: {0}")]
     Packages(DocumentError),
@@ -113,6 +116,7 @@ pub async fn migrate(config: &Config, environs: &Environs) -> Result<Applied, St
 pub fn check(config: &Config) -> Vec<Fault> {
     let matrix = fault::<Matrix>(config.matrix_file.as_deref());
     let registry = fault::<Registry>(config.registry_file.as_deref());
+    let routes = fault::<Routes>(config.routes_file.as_deref());
     let packages = fault::<Packages>(config.policy_dir.as_deref());
     let tls = config.tls.clone().and_then(|files| Tls::open(files).err());
     let vault = config.vault.as_ref().and_then(vault::fault);
@@ -120,6 +124,7 @@ pub fn check(config: &Config) -> Vec<Fault> {
     matrix
         .into_iter()
         .chain(registry)
+        .chain(routes)
         .chain(packages)
         .chain(vault)
         .chain(tls.map(|error| error.fault()))
@@ -169,6 +174,10 @@ impl Server {
         let (registry, snapshot) = Origin::start(config.registry_file.clone(), &db, now)
             .await
             .map_err(StartError::Registry)?;
+        let (routes_origin, routes) = Origin::start(config.routes_file.clone(), &db, now)
+            .await
+            .map_err(StartError::Routes)?;
+        let routes = routes.unwrap_or_else(|| Arc::new(Routes::none()));
         let (origin, packages) = Origin::start(config.policy_dir.clone(), &db, now)
             .await
             .map_err(StartError::Packages)?;
@@ -181,6 +190,9 @@ impl Server {
         // Before memory is filled: what changes meanwhile is read once more.
         let seen = db.change_clock().await?;
         tenants::store::begin(&db, now).await?;
+        let overridden = guards::start(&db, &config.guards, now, &entropy).await?;
+        overridden.iter().for_each(|warning| tracing::warn!("{warning}"));
+        config.warnings.extend(overridden);
         remember(&db, &directory, now).await?;
         let vault = config.vault.take().map(|settings| {
             let parts = vault::Parts {
@@ -227,6 +239,7 @@ impl Server {
             entropy: entropy.clone(),
             issuer: issuer.into(),
             policies: Policies { matrix: Arc::clone(&matrix), registry: snapshot, packages },
+            routes,
             open: !config.pdp_require_auth,
             log_allow: config.log_allow_percent,
             following: Following::new(db.engine_name() == "sqlite", config.database_grace),
@@ -235,6 +248,7 @@ impl Server {
         metrics.matrix_loaded(true);
         metrics.matrix(&matrix);
         let law = Law::new(parts, config.machine_token.as_ref().map(Secret::reveal));
+        guards::remember(&db, &law.guards, &metrics).await?;
         let app = App::new(Parts {
             db,
             record,
@@ -247,6 +261,7 @@ impl Server {
             quotas: Quotas::default(),
             rbac,
             registry,
+            routes: routes_origin,
             packages: origin,
             config,
             clock,
@@ -280,6 +295,9 @@ impl Server {
         }
         if self.app.registry.file.is_some() {
             jobs::read_registry_again(&self.app).await;
+        }
+        if self.app.routes.file.is_some() {
+            jobs::read_routes_again(&self.app).await;
         }
         if self.app.packages.file.is_some() {
             jobs::read_packages_again(&self.app).await;

@@ -64,9 +64,18 @@ pub const SETTINGS: &[Setting] = &[
     plain("TRUSTED_PROXIES", "127.0.0.0/8,::1", "who may send X-Forwarded-For"),
     unset("RBAC_POLICY_FILE", "role matrix, read again when it changes; built in when unset"),
     unset("REGISTRY_FILE", "registry snapshot, read again when it changes"),
+    unset("ROUTES_FILE", "route table for gateways, read again when it changes"),
     unset(
         "POLICY_DIR",
         "directory of packages in Rego, read again when it changes; `policies` where there is one",
+    ),
+    plain("RBAC_ENFORCE", "true", "what the guard `rbac` starts with: `false` only observes"),
+    plain("SSH_SIGN_ENFORCE", "true", "the same for the guard `ssh-sign`"),
+    plain("SERVICE_AUTH_ENFORCEMENT_MODE", "false", "the same for the guard `service-auth`"),
+    plain(
+        "SERVICE_AUTH_CIRCUIT_BREAKER_PERCENTAGE",
+        "100",
+        "for how many of a hundred callers `service-auth` starts to enforce",
     ),
     plain(
         "PDP_REQUIRE_AUTH",

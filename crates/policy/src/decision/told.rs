@@ -28,6 +28,21 @@ impl Decision {
         out
     }
 
+    /// The same with what the request was that is decided about: `request`, an object in its RFC 8785 form.
+    #[must_use]
+    pub fn metadata_with(&self, request: &str) -> String {
+        let mut out = String::with_capacity(self.size() + request.len());
+        out.push('{');
+        self.write_digest(&mut out);
+        self.write_most(&mut out);
+        write_present(&mut out, r#","registryDigest":"#, self.policy.registry.as_deref());
+        out.push_str(r#","request":"#);
+        out.push_str(request);
+        write_present(&mut out, r#","rule":"#, self.verdict.rule.as_deref());
+        out.push('}');
+        out
+    }
+
     /// The metadata of an event that tells of several, the first of which this is; `decisions` is a list of what
     /// each says else than this one.
     #[must_use]
@@ -90,9 +105,17 @@ impl Decision {
         out.push('"');
     }
 
-    /// Effect, policy, question, reason and rule, and the end of the object; with null for what is absent, or
-    /// without a word.
+    /// All but the digest, and the end of the object; with null for what is absent, or without a word.
     fn write_rest(&self, out: &mut String, with_null: bool) {
+        self.write_most(out);
+        let write = if with_null { write_option } else { write_present };
+        write(out, r#","registryDigest":"#, self.policy.registry.as_deref());
+        write(out, r#","rule":"#, self.verdict.rule.as_deref());
+        out.push('}');
+    }
+
+    /// Effect, policy, question and reason.
+    fn write_most(&self, out: &mut String) {
         let (verdict, policy) = (&self.verdict, &self.policy);
         out.push_str(r#","effect":""#);
         out.push_str(verdict.effect.as_str());
@@ -104,12 +127,6 @@ impl Decision {
         out.push_str(self.question());
         out.push_str(r#","reason":"#);
         verdict.reason.write(out);
-        let registry = policy.registry.as_deref();
-        let named = [(r#","registryDigest":"#, registry), (r#","rule":"#, verdict.rule.as_deref())];
-        for (name, value) in named.into_iter().filter(|(_, value)| with_null || value.is_some()) {
-            write_option(out, name, value);
-        }
-        out.push('}');
     }
 
     /// What failed, as a list.
@@ -120,5 +137,12 @@ impl Decision {
             write_text(out, diagnostic);
         }
         out.push(']');
+    }
+}
+
+/// A member that is there only where it says something.
+fn write_present(out: &mut String, name: &str, value: Option<&str>) {
+    if value.is_some() {
+        write_option(out, name, value);
     }
 }

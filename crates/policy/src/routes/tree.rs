@@ -87,27 +87,48 @@ impl Tree {
 
     /// The routes of the most specific pattern that a path matches.
     pub(super) fn find(&self, path: &str, host: &Host<'_>) -> Option<&[usize]> {
-        self.0.find(Some(path.strip_prefix('/')?), host)
+        let mut found = None;
+        self.0.each(path.strip_prefix('/'), host, &mut |routes| {
+            found = Some(routes);
+            true
+        });
+        found
+    }
+
+    /// The routes of all patterns that a path matches, the most specific first.
+    pub(super) fn all(&self, path: &str, host: &Host<'_>) -> Vec<&[usize]> {
+        let mut all = Vec::new();
+        self.0.each(path.strip_prefix('/'), host, &mut |routes| {
+            all.push(routes);
+            false
+        });
+        all
     }
 }
 
 impl Node {
-    /// No deeper than the deepest pattern, and at no node twice.
-    fn find(&self, rest: Option<&str>, host: &Host<'_>) -> Option<&[usize]> {
-        let beyond = || self.beyond.of(host);
-        let Some(rest) = rest else { return self.here.of(host).or_else(beyond) };
-        let (segment, rest) = match rest.split_once('/') {
-            Some((segment, rest)) => (segment, Some(rest)),
-            None => (rest, None),
-        };
-        let literal = || match decoded(segment) {
-            Some(decoded) => self.literals.get(&*decoded),
-            None => self.literals.get(segment),
-        };
-        let capture = || self.capture.as_deref().filter(|_| !segment.is_empty());
-        literal()
-            .and_then(|node| node.find(rest, host))
-            .or_else(|| capture()?.find(rest, host))
-            .or_else(beyond)
+    /// Goes through the patterns that match, the most specific first, until `end` says that it is enough. No deeper than
+    /// the deepest pattern, and to no node twice.
+    fn each<'n>(
+        &'n self,
+        rest: Option<&str>,
+        host: &Host<'_>,
+        end: &mut impl FnMut(&'n [usize]) -> bool,
+    ) -> bool {
+        if let Some(rest) = rest {
+            let (segment, rest) = match rest.split_once('/') {
+                Some((segment, rest)) => (segment, Some(rest)),
+                None => (rest, None),
+            };
+            let decoded = decoded(segment);
+            let literal = self.literals.get(decoded.as_deref().unwrap_or(segment));
+            let capture = self.capture.as_deref().filter(|_| !segment.is_empty());
+            if [literal, capture].into_iter().flatten().any(|node| node.each(rest, host, end)) {
+                return true;
+            }
+        } else if self.here.of(host).is_some_and(&mut *end) {
+            return true;
+        }
+        self.beyond.of(host).is_some_and(end)
     }
 }

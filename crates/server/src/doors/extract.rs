@@ -86,11 +86,11 @@ pub async fn caller(
 pub fn origin(parts: &Parts, app: &App) -> Origin {
     let arrival = parts.extensions.get::<Arrival>();
     let peer = arrival.map(|arrival| arrival.peer.address.ip());
-    let trusted = |ip: &IpAddr| app.config.trusted_proxies.iter().any(|net| net.contains(ip));
     let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     Origin {
         request_id: arrival.map(|arrival| Arc::clone(&arrival.request_id)),
-        ip: peer.map(|peer| client_address(peer.to_canonical(), &parts.headers, trusted)),
+        ip: peer
+            .map(|peer| client_address(peer.to_canonical(), &parts.headers, |ip| app.trusts(*ip))),
         user_agent: user_agent.map(|text| text[..text.len().min(MAX_USER_AGENT)].into()),
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use countersign_ground::clock::Time;
+use countersign_ground::clock::{Time, ago};
 use countersign_ground::problem::Problem;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -150,6 +150,18 @@ pub fn parsed<T: FromStr<Err: fmt::Display>>(value: Value) -> Result<T, String> 
 pub fn time(value: Value) -> Result<Time, String> {
     let wanted = "expected a time such as `2026-01-31T12:00:00Z` (RFC 3339)";
     text(value)?.parse().map_err(|_| wanted.to_owned())
+}
+
+/// Reads a time to look back to: as RFC 3339 writes it, or how long before `now`.
+pub fn since(now: Time) -> impl FnOnce(Value) -> Result<Time, String> {
+    move |value| {
+        let text = text(value)?;
+        let wanted = "expected a time such as `2026-01-31T12:00:00Z` (RFC 3339), `24h` or `7d`";
+        ago(&text)
+            .map(|ago| now - ago)
+            .or_else(|| text.parse().ok())
+            .ok_or_else(|| wanted.to_owned())
+    }
 }
 
 /// Reads a flag.

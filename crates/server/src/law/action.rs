@@ -8,6 +8,8 @@ pub trait Action {
     const ACTION: &'static str;
     /// What it reaches.
     const REACH: Reach;
+    /// The guard that says whether it is enforced; without one it always is.
+    const GUARD: Option<&'static str> = None;
 }
 
 /// What an action reaches, and so who may be allowed it at all.
@@ -23,7 +25,7 @@ pub enum Reach {
 }
 
 macro_rules! actions {
-    ($($(#[$doc:meta])* $name:ident $resource:literal $action:literal $reach:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $resource:literal $action:literal $reach:ident $(behind $guard:literal)?;)*) => {$(
         $(#[$doc])*
         #[derive(Debug)]
         pub enum $name {}
@@ -31,6 +33,7 @@ macro_rules! actions {
             const RESOURCE: &'static str = $resource;
             const ACTION: &'static str = $action;
             const REACH: Reach = Reach::$reach;
+            $(const GUARD: Option<&'static str> = Some($guard);)?
         }
     )*};
 }
@@ -87,9 +90,19 @@ actions! {
     /// Load another registry: whoever can, can say who may do what.
     LoadRegistry "registry" "write" Installation;
     /// See the packages that are in force.
-    ReadPackages "policy" "read" Tenant;
+    ReadPackages "policy" "read" Tenant behind "rbac";
     /// Read the packages again.
     ReloadPackages "rbac" "reload" Installation;
+    /// See the route table.
+    ReadRoutes "routes" "read" Tenant;
+    /// Put another route table in force: whoever can, opens and closes every service behind a gateway.
+    WriteRoutes "routes" "write" Installation;
+    /// See the guards and their modes.
+    ReadGuards "guards" "read" Tenant;
+    /// See what guards have denied or would have, whoever it was.
+    ReportGuards "guards" "read" Installation;
+    /// Change a guard, or accept what it denies.
+    WriteGuards "guards" "write" Installation;
     /// See what the server was configured with.
     ReadConfig "config" "read" Everything;
     /// Read the record.

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use super::Law;
 use super::action::{Action, Reach};
 use super::directory::{AgentFacts, OperatorFacts, OperatorToken, Standing, Thumbprint};
+use super::guards::Side;
 use super::token::{Confirmation, Verified};
 
 /// Whoever is behind one request.
@@ -67,6 +68,16 @@ impl Who {
         }
     }
 
+    /// On which side of a guard's share they are.
+    pub(super) fn side<'s>(&'s self, origin: &Origin) -> Side<'s> {
+        match self {
+            Self::Agent(token) => Side::Proven("agent", &token.subject),
+            Self::Operator(operator, _) => Side::Proven("operator", operator.id.as_str()),
+            Self::Machine => Side::Proven("machine", "machine"),
+            Self::Anonymous => Side::From(origin.ip),
+        }
+    }
+
     /// Whether the caller may act in every tenant, and under which role.
     fn crosses_tenants(&self, matrix: &Matrix) -> Option<Reason> {
         let Self::Operator(operator, _) = self else { return None };
@@ -77,7 +88,12 @@ impl Who {
     }
 
     /// Why the caller holds a permission, or why not.
-    fn holds(&self, matrix: &Matrix, resource: &str, action: &str) -> Result<Reason, Reason> {
+    pub(super) fn holds(
+        &self,
+        matrix: &Matrix,
+        resource: &str,
+        action: &str,
+    ) -> Result<Reason, Reason> {
         let by = |holder: Holder<'_>| holder.reason(matrix, resource, action);
         match self {
             Self::Anonymous => by(Holder::Stranger),
@@ -161,14 +177,7 @@ impl Law {
         origin: Origin,
     ) -> Result<Caller, Problem> {
         self.following.current().await?;
-        let who = match self.identify(headers, certificate) {
-            // Another node may know better.
-            Err(refusal) if refusal.reason == UNKNOWN && self.following.may_know_more().await? => {
-                self.identify(headers, certificate)
-            }
-            known => known,
-        };
-        let who = match who {
+        let who = match self.identified(headers, certificate).await? {
             Ok(who) => who,
             Err(refusal) => {
                 Box::pin(self.auth_failed(refusal.reason, origin)).await?;
@@ -179,6 +188,24 @@ impl Law {
             self.admit(token.claims.sub, &token.claims.tenant).await?;
         }
         self.within(who, headers, origin).await
+    }
+
+    /// Whoever the credentials of a request prove, or why they are not good.
+    ///
+    /// # Errors
+    /// When nobody can say.
+    pub(super) async fn identified(
+        &self,
+        headers: &HeaderMap,
+        certificate: Option<&Thumbprint>,
+    ) -> Result<Result<Who, Refusal>, Problem> {
+        match self.identify(headers, certificate) {
+            // Another node may know better.
+            Err(refusal) if refusal.reason == UNKNOWN && self.following.may_know_more().await? => {
+                Ok(self.identify(headers, certificate))
+            }
+            known => Ok(known),
+        }
     }
 
     /// The same caller later in a long answer, which is no further request. `None` when they are no
@@ -394,8 +421,8 @@ fn once<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>
 
 /// Why credentials were refused.
 #[derive(Debug, Clone, Copy)]
-struct Refusal {
-    reason: &'static str,
+pub(super) struct Refusal {
+    pub(super) reason: &'static str,
 }
 
 impl Refusal {
@@ -403,7 +430,7 @@ impl Refusal {
         Self { reason }
     }
 
-    fn problem(self, issuer: &str) -> Problem {
+    pub(super) fn problem(self, issuer: &str) -> Problem {
         let detail = match self.reason {
             "two-callers" => "the credentials presented name two different callers: send one",
             "unsupported-scheme" => "use `Authorization: Bearer <token>`",

@@ -22,6 +22,10 @@ pub enum Changed {
     Matrix,
     /// The registry.
     Registry,
+    /// The route table.
+    Routes,
+    /// A guard.
+    Guards,
 }
 
 impl Changed {
@@ -35,6 +39,8 @@ impl Changed {
             Self::Keys => ("keys", String::new()),
             Self::Matrix => ("matrix", String::new()),
             Self::Registry => ("registry", String::new()),
+            Self::Routes => ("routes", String::new()),
+            Self::Guards => ("guards", String::new()),
         };
         tx.announce(Change { kind, subject });
     }
@@ -52,6 +58,8 @@ impl Changed {
             "keys" => Self::Keys,
             "matrix" => Self::Matrix,
             "registry" => Self::Registry,
+            "routes" => Self::Routes,
+            "guards" => Self::Guards,
             _ => return None,
         })
     }

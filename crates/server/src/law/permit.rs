@@ -1,8 +1,8 @@
 //! The permit: proof, as a value, that one action was asked for and allowed.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock};
 
 use countersign_ground::clock::Stopwatch;
 use countersign_ground::ids::AgentId;
@@ -12,11 +12,12 @@ use countersign_policy::{
     self as asked, Decision, Effect, Question, Reason, Resource, Subject, nothing,
 };
 use http::header;
-use prometheus_client::metrics::counter::Counter;
 
 use super::Law;
 use super::action::{Action, Reach};
+use super::behind::Behind;
 use super::caller::{Caller, Who, challenge};
+use super::guards::Mode;
 use super::told::acted_on;
 
 /// Leave to do `A`, in one tenant, by one actor, because of one decision. Only the law makes it;
@@ -95,6 +96,10 @@ pub enum Job {
     MatrixFile,
     /// The registry's file has changed.
     RegistryFile,
+    /// The route table's file has changed.
+    RoutesFile,
+    /// A guard's variable has changed.
+    GuardVariable,
     /// The policy directory has changed.
     PolicyDirectory,
     /// Events are older than the record keeps them.
@@ -111,6 +116,8 @@ impl Job {
             Self::Bootstrap => "bootstrap",
             Self::MatrixFile => "matrix-file",
             Self::RegistryFile => "registry-file",
+            Self::RoutesFile => "routes-file",
+            Self::GuardVariable => "guard-variable",
             Self::PolicyDirectory => "policy-directory",
             Self::Retention => "retention",
             Self::Vault => "vault",
@@ -118,37 +125,8 @@ impl Job {
     }
 }
 
-/// What was decided for one token about all of a resource: the same question under the same policy
-/// has the same answer, so it is asked once. As many entries as there are actions.
-#[derive(Debug, Default)]
-pub(super) struct Decided(RwLock<(u64, Vec<Allowed>)>);
-
-/// What was allowed, by which decision, and where it is counted.
-type Allowed = (Permission, Arc<str>, Counter);
-
-type Permission = (&'static str, &'static str);
-
-impl Decided {
-    fn allowed(&self, policy: u64, permission: Permission) -> Option<Arc<str>> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if known.0 != policy {
-            return None;
-        }
-        let (_, id, count) = known.1.iter().find(|(known, ..)| *known == permission)?;
-        count.inc();
-        Some(Arc::clone(id))
-    }
-
-    fn remember(&self, policy: u64, permission: Permission, id: &Arc<str>, count: Counter) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if known.0 != policy {
-            *known = (policy, Vec::new());
-        }
-        if !known.1.iter().any(|(known, ..)| *known == permission) {
-            known.1.push((permission, Arc::clone(id), count));
-        }
-    }
-}
+/// Why everything is allowed while the guard is off.
+const DISABLED: &str = "rbac-disabled";
 
 /// What a caller would need to be allowed.
 enum Missing<'m> {
@@ -170,8 +148,9 @@ impl Law {
     ) -> Result<Permit<A>, Problem> {
         let policy = self.policy.load(Ordering::Acquire);
         if resource_id == "*"
+            && A::GUARD.is_none()
             && let Who::Agent(token) = &caller.who
-            && let Some(id) = token.decided.allowed(policy, (A::RESOURCE, A::ACTION))
+            && let Some(id) = token.decided.allowed(policy, A::RESOURCE, A::ACTION)
         {
             return Ok(Permit::new(caller, id));
         }
@@ -258,11 +237,26 @@ impl Law {
             tenant: Some(&tenant),
             frame: None,
         };
+        let mode = A::GUARD.map(|guard| self.guards.holds(guard, caller.who.side(&caller.origin)));
+        let reason = if mode == Some(Mode::Off) { Ok(Reason::Word(DISABLED)) } else { reason };
         let decision = Decision::because(&question, reason, &self.matrix());
         let count = self.metrics.decided(A::RESOURCE, A::ACTION, &decision);
         count.inc();
         self.metrics.decision_seconds.observe(watch.elapsed().as_secs_f64());
         let id: Arc<str> = decision.id.as_str().into();
+        if let Some(guard) = A::GUARD.zip(mode) {
+            let permission = format!("{}:{}", A::RESOURCE, A::ACTION);
+            let behind = Behind {
+                guard: Some(guard),
+                route: &permission,
+                permission: Some(&permission),
+                asked: None,
+            };
+            return match self.settle(&behind, caller, &decision, acted_on(&question)).await? {
+                true => Ok(Permit::new(caller, id)),
+                false => Err(self.refusal::<A>(caller, &decision, missing)),
+            };
+        }
         if decision.effect() == Effect::Allow {
             if let Who::Agent(token) = &caller.who
                 && resource_id == "*"

@@ -23,8 +23,8 @@ use quick_cache::sync::Cache;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Law;
+use super::decided::Decided;
 use super::directory::{AgentFacts, Directory, Standing, Thumbprint};
-use super::permit::Decided;
 
 /// `jti`: 128 random bits as 32 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

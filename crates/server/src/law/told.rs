@@ -11,11 +11,14 @@ use super::caller::Caller;
 impl Law {
     /// Whether a decision stands in the record: all that is not allowed does, and as many of the others as was
     /// configured.
-    fn is_told(&self, decision: &Decision) -> bool {
+    pub(super) fn is_told(&self, decision: &Decision) -> bool {
+        decision.effect() != Effect::Allow || self.tells_of_allowed()
+    }
+
+    /// Whether the next allowed one stands in the record.
+    pub(super) fn tells_of_allowed(&self) -> bool {
         let percent = u16::from(self.log_allow);
-        decision.effect() != Effect::Allow
-            || percent == 100
-            || (percent > 0 && u16::from_be_bytes(self.entropy.bytes()) % 100 < percent)
+        percent == 100 || (percent > 0 && u16::from_be_bytes(self.entropy.bytes()) % 100 < percent)
     }
 
     /// Begins to tell of a request's decisions.

@@ -18,6 +18,8 @@ mod credentials_certificates;
 mod credentials_rotation;
 mod decisions;
 mod discovery;
+mod forward;
+mod guards;
 mod health;
 mod http_bodies;
 mod http_rules;

@@ -60,8 +60,8 @@ pub async fn info(State(app): State<App>, caller: Caller) -> Answer<Body<Info>> 
         source,
         roles: matrix.roles().map(str::to_owned).collect(),
         resources: matrix.resources().into_iter().map(str::to_owned).collect(),
-        // Countersign's own endpoints always enforce.
-        enforce_mode: "enforce",
+        // Of what is behind the guard; the identity endpoints always enforce.
+        enforce_mode: app.law.guards.named("rbac").map_or("enforce", |guard| guard.mode.as_str()),
         fail_open: false,
     }))
 }

@@ -1,0 +1,136 @@
+//! What becomes of a decision behind a guard: it is counted, recorded, and enforced or not.
+
+use std::net::IpAddr;
+
+use countersign_ground::clock::Time;
+use countersign_ground::problem::Problem;
+use countersign_ground::record::Outcome;
+use countersign_policy::{Decision, Effect, write_text};
+
+use super::Law;
+use super::caller::{Caller, Who};
+use super::guards::{Denied, Group, Mode};
+use super::passage::Asked;
+
+/// What was asked for, and the guard that it is behind.
+pub(super) struct Behind<'b> {
+    /// Its name, and what it does about this caller; none where everything is enforced.
+    pub(super) guard: Option<(&'b str, Mode)>,
+    /// As denials are grouped: a method and a route's path, or a permission of our own.
+    pub(super) route: &'b str,
+    /// What is needed, where that is a permission.
+    pub(super) permission: Option<&'b str>,
+    /// The request, where it is one to somebody else.
+    pub(super) asked: Option<&'b Asked<'b>>,
+}
+
+impl Behind<'_> {
+    fn enforces(&self) -> bool {
+        self.guard.is_none_or(|(_, mode)| mode == Mode::Enforce)
+    }
+
+    /// What the record says besides the decision, in its RFC 8785 form.
+    fn told(&self) -> String {
+        let guard = self.guard.map(|(name, mode)| (name, mode.as_str()));
+        let members = [
+            ("guard", guard.map(|(name, _)| name)),
+            ("host", self.asked.map(|asked| asked.host)),
+            ("method", self.asked.map(|asked| asked.method)),
+            ("mode", guard.map(|(_, mode)| mode)),
+            ("path", self.asked.map(Asked::path)),
+            ("route", Some(self.route)),
+        ];
+        let mut out = String::with_capacity(192);
+        for (name, value) in members.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            out.push_str(if out.is_empty() { "{\"" } else { ",\"" });
+            out.push_str(name);
+            out.push_str("\":");
+            write_text(&mut out, value);
+        }
+        out.push('}');
+        out
+    }
+}
+
+impl Law {
+    /// Records what was decided about `resource`; says whether the request passes.
+    ///
+    /// # Errors
+    /// When it can't be recorded.
+    pub(super) async fn settle(
+        &self,
+        behind: &Behind<'_>,
+        caller: &Caller,
+        decision: &Decision,
+        resource: String,
+    ) -> Result<bool, Problem> {
+        let now = self.now();
+        let allowed = decision.effect() == Effect::Allow;
+        let passes = allowed || !behind.enforces();
+        if allowed {
+            self.let_through(behind, caller);
+        } else {
+            self.count_denied(behind, caller, decision, now);
+        }
+        if !self.is_told(decision) {
+            return Ok(passes);
+        }
+        let mut event = self.asked(caller, now);
+        event.outcome = match (allowed, passes) {
+            (true, _) => Outcome::Success,
+            (false, true) => Outcome::WouldDeny,
+            (false, false) => Outcome::Denied,
+        };
+        event.decision = Some(decision.id.as_str().into());
+        event.resource = Some(resource);
+        event.metadata(decision.metadata_with(&behind.told()));
+        match caller.who {
+            Who::Anonymous => {
+                let reason = decision.reason().fixed().unwrap_or("denied");
+                self.record.append_stranger(reason, event).await?;
+            }
+            _ => self.record.append(event).await?,
+        }
+        Ok(passes)
+    }
+
+    /// Counts one that a guard had nothing against.
+    pub(super) fn let_through(&self, behind: &Behind<'_>, caller: &Caller) {
+        let Some((guard, mode)) = behind.guard else { return };
+        self.metrics.guarded(guard, mode.as_str(), "allowed");
+        let proven = !matches!(caller.who, Who::Anonymous);
+        self.guards.pass(guard, caller.origin.ip.filter(|_| proven));
+    }
+
+    fn count_denied(&self, behind: &Behind<'_>, caller: &Caller, decision: &Decision, at: Time) {
+        let Some((guard, mode)) = behind.guard else { return };
+        let passed = mode != Mode::Enforce;
+        self.metrics.guarded(guard, mode.as_str(), if passed { "would_deny" } else { "denied" });
+        let permission = behind.permission.unwrap_or_default();
+        let held = match &caller.who {
+            Who::Agent(token) => {
+                let agent = self.directory.agent(token.claims.sub);
+                agent.is_some_and(|agent| agent.scopes.holds(permission))
+            }
+            _ => false,
+        };
+        let group = Group {
+            guard: guard.into(),
+            minute: at.0.div_euclid(60_000_000),
+            caller: named(caller),
+            route: behind.route.to_owned(),
+            reason: decision.reason().to_string(),
+        };
+        self.guards.traffic.deny(group, &Denied { passed, permission, held }, at);
+    }
+}
+
+/// A caller as a report names it.
+fn named(caller: &Caller) -> String {
+    let actor = caller.who.actor();
+    match (&caller.who, caller.origin.ip.map(|ip| ip.to_canonical())) {
+        (Who::Anonymous, Some(ip)) => format!("anonymous@{}", IpAddr::to_string(&ip)),
+        (Who::Anonymous, None) => "anonymous@unknown".into(),
+        _ => format!("{}:{}", actor.kind, actor.id),
+    }
+}

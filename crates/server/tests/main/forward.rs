@@ -1,0 +1,224 @@
+//! `/v1/forward-auth`: who passes a gateway, by the route table.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, As, MACHINE, TestApp};
+
+/// Asks as a gateway would, about a request with this caller's credentials.
+pub async fn asks(app: &TestApp, who: As<'_>, request: &str) -> Answer {
+    let (method, target) = request.split_once(' ').unwrap();
+    let request = app
+        .client(who)
+        .request(Method::GET, "/v1/forward-auth")
+        .header("x-forwarded-method", method)
+        .header("x-forwarded-uri", target)
+        .header("x-forwarded-host", "npu.example");
+    Answer::to(request).await
+}
+
+/// Puts a route table in force.
+pub async fn routes(app: &TestApp, routes: Value) -> Value {
+    let table = json!({"default": "deny", "routes": routes});
+    app.operator().put("/api/v1/routes", table).await.expect(200)
+}
+
+/// The headers that tell the service who asks.
+fn told(answer: &Answer) -> [String; 3] {
+    ["x-caller-type", "x-caller-id", "x-caller-roles"].map(|name| answer.header(name).to_owned())
+}
+
+#[tokio::test]
+async fn whoever_may_passes_and_the_service_is_told_who_it_is() {
+    let app = TestApp::start().await;
+    routes(
+        &app,
+        json!([
+            {"path": "/npu/*", "methods": ["POST"], "permission": "npu:write"},
+            {"path": "/npu/*", "methods": ["GET"], "callers": ["*"]},
+            {"path": "/memory/{id}", "permission": "memory:read"},
+            {"path": "/open/*", "public": true},
+        ]),
+    )
+    .await;
+    let agent = app.agent("writer", &["npu:write"]).await;
+    let token = app.token(&agent).await;
+    let asked = asks(&app, As::Bearer(&token), "POST /npu/1?x=%2f").await;
+    asked.expect(200);
+    assert_eq!(told(&asked), ["agent".to_owned(), agent.id.clone(), String::new()]);
+    let id = asked.header("x-decision-id").to_owned();
+
+    let question = json!({"subject": {"type": "agent", "id": agent.id, "tenant": "default"}, "tenant": "default",
+        "action": "write", "resource": {"type": "npu", "id": "*", "system": "countersign"}});
+    let same = app.operator().post("/v1/check", question).await.expect(200);
+    assert_eq!(
+        (&same["id"], &same["effect"]),
+        (&json!(id), &json!("allow")),
+        "one question, one id"
+    );
+    let events = app.events("decision.made").await;
+    let event = events.iter().find(|one| one["actorType"] == "agent").unwrap();
+    assert_eq!(
+        event["metadata"]["request"],
+        json!({"host": "npu.example", "method": "POST", "path": "/npu/1",
+        "route": "POST /npu/*"})
+    );
+    assert_eq!(
+        (&event["decisionId"], &event["metadata"]["rule"]),
+        (&json!(id), &json!("/routes/0"))
+    );
+
+    let (operator, secret) = app.operator_with("default", &["dev", "approver"]).await;
+    let asked = asks(&app, As::Bearer(&secret), "GET /memory/42").await;
+    asked.expect(200);
+    assert_eq!(told(&asked), ["operator".to_owned(), operator, "dev,approver".to_owned()]);
+    let asked = asks(&app, As::Machine(MACHINE), "GET /npu").await;
+    assert_eq!(told(&asked), ["machine", "machine", "machine"].map(str::to_owned));
+    for who in [As::Nobody, As::Bearer("nonsense"), As::Bearer(&token)] {
+        let open = asks(&app, who, "DELETE /open/a/b").await;
+        open.expect(200);
+        assert_eq!(open.header("x-decision-id"), "", "nothing was to be decided");
+    }
+    assert_eq!(told(&asks(&app, As::Nobody, "GET /open/").await), ["", "", ""].map(str::to_owned));
+}
+
+#[tokio::test]
+async fn whoever_may_not_is_refused_with_the_reason_and_it_is_recorded() {
+    let app = TestApp::start().await;
+    routes(
+        &app,
+        json!([
+            {"path": "/npu/*", "methods": ["POST"], "permission": "npu:write"},
+            {"path": "/npu/*", "methods": ["GET"], "callers": ["operator"]},
+            {"path": "/both", "callers": ["agent"], "permission": "npu:read"},
+        ]),
+    )
+    .await;
+    let agent = app.agent("reader", &["npu:read"]).await;
+    let token = app.token(&agent).await;
+    let (_, operator) = app.operator_with("default", &["dev"]).await;
+    let (agent, operator) = (As::Bearer(&token), As::Bearer(&operator));
+    for (who, request, status, reason) in [
+        (As::Nobody, "POST /npu/1", 401, "no-credentials"),
+        (As::Bearer("nonsense"), "POST /npu/1", 401, "invalid-token"),
+        (As::Machine("nonsense-nonsense-nonsense-nonsense"), "POST /npu/1", 401, "invalid-token"),
+        (agent, "POST /npu/1", 403, "insufficient-permissions"),
+        (operator, "POST /npu/1", 403, "insufficient-permissions"),
+        (agent, "GET /npu/1", 403, "caller_not_listed"),
+        (operator, "GET /npu/1", 200, "caller_listed"),
+        (agent, "GET /both", 200, "scope:npu:read"),
+        (operator, "GET /both", 403, "caller_not_listed"),
+        (agent, "DELETE /npu/1", 403, "method_not_listed"),
+        (agent, "GET /elsewhere", 403, "no_matching_rule"),
+        (As::Nobody, "GET /elsewhere", 403, "no_matching_rule"),
+        (agent, "GET /npu/%2e%2e/both", 403, "ambiguous_path"),
+        (operator, "get /npu/1", 403, "ambiguous_method"),
+        (operator, "OPTIONS *", 403, "ambiguous_path"),
+        (operator, "GET http://npu.example/npu/1", 403, "ambiguous_path"),
+    ] {
+        let answer = asks(&app, who, request).await;
+        let of = |event: &&Value| event["decisionId"] == answer.header("x-decision-id");
+        let events = app.events("decision.made").await;
+        let event = events.iter().find(of).unwrap_or_else(|| panic!("{request}"));
+        assert_eq!(event["metadata"]["reason"], reason, "{request}");
+        if status == 200 {
+            answer.expect(200);
+            continue;
+        }
+        let code = match (status, reason, who) {
+            (401, ..) => "UNAUTHORIZED",
+            (_, "insufficient-permissions", As::Bearer(it)) if it == token => "INSUFFICIENT_SCOPE",
+            _ => "FORBIDDEN",
+        };
+        let problem = answer.problem(status, code);
+        assert_eq!(problem["reason"], reason, "{request}");
+        assert_eq!(event["outcome"], "denied");
+        let challenged = !answer.header("www-authenticate").is_empty();
+        assert_eq!(challenged, status == 401 || code == "INSUFFICIENT_SCOPE", "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_installation_lets_nothing_pass() {
+    let app = TestApp::start().await;
+    let operator = As::Bearer(crate::support::OPERATOR);
+    for request in ["GET /", "POST /api/v1/agents"] {
+        asks(&app, operator, request).await.problem(403, "FORBIDDEN");
+    }
+    let shown = app.operator().get("/api/v1/routes").await.expect(200);
+    assert_eq!((&shown["source"], &shown["count"]), (&json!("built-in"), &json!(0)));
+}
+
+#[tokio::test]
+async fn only_a_trusted_gateway_may_ask_and_says_each_thing_once() {
+    let app = TestApp::with(&[("TRUSTED_PROXIES", "10.0.0.0/8")]).await;
+    let problem = asks(&app, As::Nobody, "GET /").await.problem(403, "FORBIDDEN");
+    assert_eq!(problem["reason"], "untrusted-gateway");
+    let app = TestApp::start().await;
+    routes(&app, json!([{"path": "/*", "public": true}])).await;
+    let names = ["x-forwarded-method", "x-forwarded-uri", "x-forwarded-host"];
+    let values = ["GET", "/", "npu.example"];
+    for (i, name) in names.into_iter().enumerate() {
+        for again in [0, 2] {
+            let mut request = app.nobody().request(Method::GET, "/v1/forward-auth");
+            for (j, (name, value)) in names.into_iter().zip(values).enumerate() {
+                for _ in 0..if i == j { again } else { 1 } {
+                    request = request.header(name, value);
+                }
+            }
+            let problem = Answer::to(request).await.problem(403, "FORBIDDEN");
+            assert!(problem["detail"].as_str().unwrap().contains(name), "{problem}");
+        }
+    }
+    let request = app.nobody().request(Method::GET, "/v1/forward-auth");
+    let request =
+        request.header(names[0], "GET").header(names[1], &b"/\xff"[..]).header(names[2], "h");
+    Answer::to(request).await.problem(403, "FORBIDDEN");
+}
+
+#[tokio::test]
+async fn a_stopped_agent_passes_no_more() {
+    let app = TestApp::start().await;
+    routes(&app, json!([{"path": "/*", "callers": ["agent"]}])).await;
+    let agent = app.agent("short", &["npu:write"]).await;
+    let token = app.token(&agent).await;
+    asks(&app, As::Bearer(&token), "GET /").await.expect(200);
+    let path = format!("/api/v1/agents/{}", agent.id);
+    app.operator().patch(&path, json!({"status": "suspended"})).await.expect(200);
+    let problem = asks(&app, As::Bearer(&token), "GET /").await.problem(401, "UNAUTHORIZED");
+    assert_eq!(problem["reason"], "invalid-token");
+}
+
+#[tokio::test]
+async fn without_events_of_what_is_allowed_the_answers_are_the_same() {
+    let (all, none) =
+        (TestApp::start().await, TestApp::with(&[("DECISION_LOG_ALLOW_PERCENT", "0")]).await);
+    for app in [&all, &none] {
+        routes(
+            app,
+            json!([{"path": "/a/*", "permission": "npu:read"}, {"path": "/b", "callers": ["agent"]},
+            {"path": "/c/{id}", "permission": "npu:read"}]),
+        )
+        .await;
+        let agent = app.agent("reader", &["npu:read"]).await;
+        let token = app.token(&agent).await;
+        let mut ids = Vec::new();
+        for request in
+            ["GET /a/1", "GET /a/2", "POST /b", "POST /b", "GET /b", "GET /c/1", "GET /c/2"]
+        {
+            let answer = asks(app, As::Bearer(&token), request).await;
+            answer.expect(200);
+            ids.push(answer.header("x-decision-id").to_owned());
+        }
+        assert!(ids.iter().all(|id| id.starts_with("decision:")));
+        assert!(ids[0] == ids[1] && ids[2] == ids[3], "{ids:?}");
+        assert!(ids[2] != ids[4] && ids[5] != ids[6] && ids[0] != ids[2], "{ids:?}");
+        // What was remembered under another table counts no more.
+        routes(app, json!([{"path": "/a/*", "permission": "npu:read", "callers": ["operator"]}]))
+            .await;
+        asks(app, As::Bearer(&token), "GET /a/1").await.problem(403, "FORBIDDEN");
+        asks(app, As::Bearer(&token), "POST /b").await.problem(403, "FORBIDDEN");
+    }
+    assert_eq!(all.events("decision.made").await.len(), 9);
+    assert_eq!(none.events("decision.made").await.len(), 2);
+}
