@@ -109,7 +109,12 @@ impl Asked {
             "context": {"address": "192.0.2.1"},
         });
         let packages = Some(Arc::new(Packages::read(&files)?));
-        let policies = Policies { matrix: Arc::new(Matrix::built_in()), registry: None, packages };
+        let policies = Policies {
+            matrix: Arc::new(Matrix::built_in()),
+            registry: None,
+            packages,
+            routes: None,
+        };
         Ok(Self { policies, question })
     }
 
@@ -138,7 +143,12 @@ impl Asked {
             "context": {"actor_type": "agt", "principals": ["p"], "ttl_hours": 8, "pubkey_fingerprint": "SHA256:x"},
         });
         Ok(Self {
-            policies: Policies { matrix: Arc::new(Matrix::built_in()), registry, packages: None },
+            policies: Policies {
+                matrix: Arc::new(Matrix::built_in()),
+                registry,
+                packages: None,
+                routes: None,
+            },
             question,
         })
     }

@@ -8,8 +8,8 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use countersign_ground::clock::Clock;
 use countersign_policy::{
-    Answers, Fault, Form, Holder, InvalidMatrix, InvalidPackages, InvalidRegistry, Json, Matrix,
-    Packages, Policies, Question, Registry,
+    Answers, Fault, Form, Holder, InvalidMatrix, InvalidPackages, InvalidRegistry, InvalidRoutes,
+    Json, Matrix, Packages, Policies, Question, Registry, Routes,
 };
 use countersign_server::features::packages::files;
 use serde_json::Value;
@@ -45,6 +45,10 @@ pub(crate) struct Check {
     /// With --offline: the role matrix; built in when absent
     #[arg(long, value_name = "FILE", requires = "offline")]
     matrix: Option<PathBuf>,
+
+    /// With --offline: the route table
+    #[arg(long, value_name = "FILE", requires = "offline")]
+    routes: Option<PathBuf>,
 
     /// With --offline: the directory of the packages in Rego
     #[arg(long, value_name = "DIR", requires = "offline")]
@@ -96,10 +100,15 @@ fn policies(check: &Check) -> anyhow::Result<Policies> {
         .matrix
         .as_deref()
         .map(|path| read(path, |text| Matrix::parse(text).map_err(|InvalidMatrix(faults)| faults)));
+    let routes = check
+        .routes
+        .as_deref()
+        .map(|path| read(path, |text| Routes::parse(text).map_err(|InvalidRoutes(faults)| faults)));
     Ok(Policies {
         matrix: Arc::new(matrix.transpose()?.unwrap_or_else(Matrix::built_in)),
         registry: registry.transpose()?.map(Arc::new),
         packages: check.policy.as_deref().map(packages).transpose()?.map(Arc::new),
+        routes: routes.transpose()?.map(Arc::new),
     })
 }
 

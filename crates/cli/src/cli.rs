@@ -6,8 +6,8 @@ use crate::client::{Connection, GLOBAL};
 use crate::output::Output;
 use crate::settings::{ConfigArgs, MigrateArgs, QuickstartArgs, ServeArgs};
 use crate::{
-    agents, audit, check, completions, credentials, explain, keys, operators, policy, profiles,
-    rbac, registry, tenants, token,
+    agents, audit, check, completions, credentials, explain, guards, keys, operators, policy,
+    profiles, rbac, registry, routes, tenants, token,
 };
 
 /// Identity, decisions and countersignatures for AI agents and services, with a record that can be
@@ -103,6 +103,12 @@ pub(crate) enum Remote {
     /// Load and look at the registry: who and what there is, and how they belong together
     #[command(subcommand)]
     Registry(registry::Command),
+    /// Turn enforcement on and off, observe before, and see what it would break
+    #[command(subcommand)]
+    Guards(guards::Command),
+    /// Say what requests to services behind gateways need
+    #[command(subcommand)]
+    Routes(routes::Command),
     /// Look at the packages, rules of one's own in Rego, and have them read again
     #[command(subcommand)]
     Policy(policy::Command),

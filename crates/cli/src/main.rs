@@ -11,6 +11,7 @@ mod completions;
 mod credentials;
 mod effective;
 mod explain;
+mod guards;
 mod health;
 mod input;
 mod keys;
@@ -24,6 +25,7 @@ mod rbac;
 mod refusal;
 mod registry;
 mod report;
+mod routes;
 mod settings;
 mod since;
 mod tenants;
@@ -107,6 +109,8 @@ async fn ask(
         Remote::Rbac(command) => rbac::run(command, &connection.client()?, output).await,
         // What is offline asks no server.
         Remote::Registry(command) => registry::run(command, connection, output).await,
+        Remote::Guards(command) => guards::run(command, &connection.client()?, output).await,
+        Remote::Routes(command) => routes::run(command, connection, output).await,
         Remote::Policy(command) => policy::run(command, connection, output).await,
         Remote::Check(check) => check::run(&check, connection, output).await,
         Remote::Explain(explain) => explain::run(&explain, &connection.client()?, output).await,

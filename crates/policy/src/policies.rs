@@ -8,7 +8,7 @@ use crate::decision::{Decision, Effect, Policy, Reason, Verdict};
 use crate::explain::{Trail, Untold};
 use crate::packages::{Package, Packages};
 use crate::registry::{Registry, Subject};
-use crate::{Matrix, Permissions, Question, ssh};
+use crate::{Matrix, Permissions, Question, Routes, ssh};
 
 /// What is in force together: a decision is made under one of these.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Policies {
     pub registry: Option<Arc<Registry>>,
     /// Rules of one's own, if there are any.
     pub packages: Option<Arc<Packages>>,
+    /// What requests to services behind gateways need, if that is known.
+    pub routes: Option<Arc<Routes>>,
 }
 
 /// What the asked one knows of the subject by itself. Nothing that a question says of its subject counts.
@@ -78,8 +80,8 @@ impl Policies {
         trail: &mut impl Trail,
     ) -> Decision {
         if question.resource.system == Some(OWN) {
-            let verdict = self.own(question, holder, trail);
-            return Decision::new(question, verdict, self.matrix.policy());
+            let (verdict, policy) = self.own(question, holder, trail);
+            return Decision::new(question, verdict, policy);
         }
         let (mut verdict, policy) = self.verdict(question, holder, at, trail);
         if verdict.effect == Effect::Allow
@@ -145,13 +147,27 @@ impl Policies {
         (Verdict::new(Err(Reason::NoMatchingRule)), policy)
     }
 
-    /// About what is ours the matrix alone decides, about those whom we know: a document that somebody loads neither
-    /// opens our doors nor closes them.
-    fn own(&self, question: &Question<'_>, holder: Holder<'_>, trail: &mut impl Trail) -> Verdict {
-        match holder {
+    /// About what is ours the matrix alone decides, about those whom we know, and the route table about requests: a
+    /// registry or a package that somebody loads neither opens our doors nor closes them.
+    fn own(
+        &self,
+        question: &Question<'_>,
+        holder: Holder<'_>,
+        trail: &mut impl Trail,
+    ) -> (Verdict, Policy) {
+        if question.resource.kind == Routes::RESOURCE
+            && let Some(routes) = &self.routes
+        {
+            let verdict = routes.decide(question, holder, &self.matrix);
+            let rule = verdict.rule.as_deref().unwrap_or(Routes::PACKAGE);
+            trail.tried(|| (rule.into(), verdict.effect == Effect::Allow));
+            return (verdict, routes.policy());
+        }
+        let verdict = match holder {
             Holder::Stopped => stopped(trail),
             holder => self.by_matrix(question, holder, None, trail),
-        }
+        };
+        (verdict, self.matrix.policy())
     }
 
     fn by_package(

@@ -1,6 +1,7 @@
 //! The route table: which request of a service behind a gateway needs what. A target is never rewritten to
 //! decide on it: one that two servers could read in two ways is refused.
 
+mod decide;
 mod explain;
 mod read;
 mod target;

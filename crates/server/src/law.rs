@@ -46,7 +46,6 @@ pub struct Law {
     /// Who exists.
     pub directory: Arc<Directory>,
     policies: ArcSwap<Policies>,
-    routes: ArcSwap<Routes>,
     /// Which enforcement points enforce.
     pub guards: Guards,
     /// Raised whenever one of them changes: what was decided under another one is not remembered.
@@ -91,8 +90,6 @@ pub struct Parts {
     pub issuer: Arc<str>,
     /// What decides.
     pub policies: Policies,
-    /// What requests behind gateways need.
-    pub routes: Arc<Routes>,
     /// Whether anybody may ask for decisions.
     pub open: bool,
     /// How many of a hundred allowed questions are told.
@@ -118,13 +115,12 @@ impl Law {
     #[must_use]
     pub fn new(parts: Parts, machine_token: Option<&str>) -> Self {
         let Parts { directory, keys, record, metrics, clock, entropy, issuer, .. } = parts;
-        let Parts { policies, routes, open, log_allow, following, shared, .. } = parts;
+        let Parts { policies, open, log_allow, following, shared, .. } = parts;
         let machine = machine_token.map(|token| keys.digest().digest(token));
         let tokens = Tokens::new(Arc::clone(&keys), Arc::clone(&directory), Arc::clone(&issuer));
         Self {
             directory,
             policies: ArcSwap::from_pointee(policies),
-            routes: ArcSwap::new(routes),
             guards: Guards::default(),
             policy: AtomicU64::new(0),
             requests: Windows::new(Duration::from_secs(60)),
@@ -169,14 +165,13 @@ impl Law {
 
     /// What requests behind gateways need.
     #[must_use]
-    pub fn routes(&self) -> Arc<Routes> {
-        self.routes.load_full()
+    pub fn routes(&self) -> Option<Arc<Routes>> {
+        self.policies.load().routes.clone()
     }
 
     /// Puts another route table in force, for every request from now on.
     pub fn set_routes(&self, routes: Arc<Routes>) {
-        aside::let_go(self.routes.swap(routes));
-        self.policy.fetch_add(1, Ordering::Release);
+        aside::let_go(self.change(|policies| policies.routes = Some(Arc::clone(&routes))));
     }
 
     /// Puts other packages in force, for every decision from now on.

@@ -67,6 +67,10 @@ impl Client {
         self.exchange(self.http.patch(url).json(body)).await?.value()
     }
 
+    pub(crate) async fn put(&self, url: Url, body: &impl Serialize) -> anyhow::Result<Value> {
+        self.exchange(self.http.put(url).json(body)).await?.value()
+    }
+
     /// A whole document, which may be long.
     pub(crate) async fn put_document(&self, url: Url, json: Vec<u8>) -> anyhow::Result<Value> {
         let request = self.http.put(url).header(CONTENT_TYPE, "application/json").body(json);

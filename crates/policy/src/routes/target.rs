@@ -20,6 +20,8 @@ pub enum Ambiguity {
     Host,
     /// The method.
     Method,
+    /// A header that names another method.
+    Override,
 }
 
 impl Ambiguity {
@@ -30,6 +32,7 @@ impl Ambiguity {
             Self::Path(_) => "ambiguous_path",
             Self::Host => "ambiguous_host",
             Self::Method => "ambiguous_method",
+            Self::Override => "method_override",
         }
     }
 
@@ -40,6 +43,7 @@ impl Ambiguity {
             Self::Path(what) => what,
             Self::Host => "the host is not a name or an address",
             Self::Method => "the method is not of upper case letters",
+            Self::Override => "a header names another method",
         }
     }
 }

@@ -378,6 +378,7 @@ fn world(dice: &mut Dice, reasons: &mut std::collections::BTreeMap<String, usize
         matrix: Arc::new(Matrix::parse(&matrix.to_string()).unwrap()),
         registry,
         packages: None,
+        routes: None,
     };
     for _ in 0..ASKED {
         let value = dice.question();

@@ -62,6 +62,7 @@ fn policies(text: &str) -> Policies {
         matrix: Arc::new(Matrix::built_in()),
         registry: Some(Arc::new(Registry::parse(&registry.to_string()).unwrap())),
         packages: Some(Arc::new(packages)),
+        routes: None,
     }
 }
 

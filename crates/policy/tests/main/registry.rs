@@ -44,6 +44,7 @@ fn policies(snapshot: &Value) -> Policies {
         matrix: Arc::new(Matrix::built_in()),
         registry: Some(Arc::new(registry)),
         packages: None,
+        routes: None,
     }
 }
 

@@ -17,6 +17,7 @@ fn policies() -> Policies {
         matrix: Arc::new(Matrix::built_in()),
         registry: Some(Arc::new(registry)),
         packages: None,
+        routes: None,
     }
 }
 
@@ -73,6 +74,7 @@ fn the_built_in_matrix_is_the_known_one_and_answers_as_known() {
         matrix: Arc::new(Matrix::parse(&text).unwrap()),
         registry: None,
         packages: None,
+        routes: None,
     };
     assert_eq!(policies.matrix.hash(), hash);
     for case in answers["cases"].as_array().unwrap() {
@@ -118,6 +120,7 @@ fn the_certification_scenario_is_answered_by_the_examples_package() {
         matrix: Arc::new(Matrix::built_in()),
         registry: Some(Arc::new(Registry::parse(&example("registry.json")).unwrap())),
         packages: Some(Arc::new(packages)),
+        routes: None,
     };
     let fixture: Value = serde_json::from_str(&crate::vector("authzen-fixture.json")).unwrap();
     for case in fixture["decisions"].as_array().unwrap() {

@@ -26,6 +26,8 @@ use serde_json::{Map, Value};
 pub trait Kind: Sized + Send + Sync + 'static {
     /// What it is called in the database.
     const NAME: &'static str;
+    /// What people call it.
+    const CALLED: &'static str = Self::NAME;
     /// The setting that names its file.
     const VARIABLE: &'static str;
 
@@ -221,7 +223,7 @@ pub async fn load<K: Kind>(
 /// # Errors
 /// Every fault.
 pub fn read<K: Kind>(text: &Text) -> Result<K, DocumentError> {
-    let invalid = |faults| DocumentError::Invalid(K::NAME, faults);
+    let invalid = |faults| DocumentError::Invalid(K::CALLED, faults);
     let not_utf8 = |error: Utf8Error| {
         invalid(vec![Fault { at: String::new(), what: format!("is not UTF-8: {error}") }])
     };

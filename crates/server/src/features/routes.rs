@@ -8,6 +8,7 @@ use super::documents::Kind;
 
 impl Kind for Routes {
     const NAME: &'static str = "routes";
+    const CALLED: &'static str = "route table";
     const VARIABLE: &'static str = "ROUTES_FILE";
 
     fn parse(text: &str) -> Result<Self, Vec<Fault>> {

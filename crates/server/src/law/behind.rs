@@ -22,6 +22,8 @@ pub(super) struct Behind<'b> {
     pub(super) permission: Option<&'b str>,
     /// The request, where it is one to somebody else.
     pub(super) asked: Option<&'b Asked<'b>>,
+    /// Why its credential does not count, if one was presented and does not.
+    pub(super) refused: Option<&'static str>,
 }
 
 impl Behind<'_> {
@@ -33,6 +35,7 @@ impl Behind<'_> {
     fn told(&self) -> String {
         let guard = self.guard.map(|(name, mode)| (name, mode.as_str()));
         let members = [
+            ("credential", self.refused),
             ("guard", guard.map(|(name, _)| name)),
             ("host", self.asked.map(|asked| asked.host)),
             ("method", self.asked.map(|asked| asked.method)),
@@ -119,7 +122,7 @@ impl Law {
             minute: at.0.div_euclid(60_000_000),
             caller: named(caller),
             route: behind.route.to_owned(),
-            reason: decision.reason().to_string(),
+            reason: behind.refused.map_or_else(|| decision.reason().to_string(), str::to_owned),
         };
         self.guards.traffic.deny(group, &Denied { passed, permission, held }, at);
     }

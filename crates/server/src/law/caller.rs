@@ -1,6 +1,6 @@
 //! Who is behind a request, proven in any of several ways (contract 1.7).
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use countersign_ground::ids::AgentId;
 use countersign_ground::problem::{Code, Problem};
@@ -87,6 +87,20 @@ impl Who {
         operator.holds_everything().then_some(Reason::Bootstrap)
     }
 
+    /// What it is that they hold.
+    pub(super) fn holding<T>(&self, ask: impl FnOnce(Holder<'_>) -> T) -> T {
+        static MACHINE: LazyLock<[Arc<str>; 1]> = LazyLock::new(|| ["machine".into()]);
+        match self {
+            Self::Anonymous => ask(Holder::Stranger),
+            Self::Agent(token) => ask(Holder::Scopes(&token.scopes)),
+            Self::Operator(operator, _) => {
+                let roles: Vec<Arc<str>> = operator.roles().map(Arc::from).collect();
+                ask(Holder::Roles(&roles))
+            }
+            Self::Machine => ask(Holder::Roles(&*MACHINE)),
+        }
+    }
+
     /// Why the caller holds a permission, or why not.
     pub(super) fn holds(
         &self,
@@ -94,17 +108,12 @@ impl Who {
         resource: &str,
         action: &str,
     ) -> Result<Reason, Reason> {
-        let by = |holder: Holder<'_>| holder.reason(matrix, resource, action);
+        let held = self.holding(|holder| holder.reason(matrix, resource, action));
         match self {
-            Self::Anonymous => by(Holder::Stranger),
-            Self::Agent(token) => by(Holder::Scopes(&token.scopes)),
-            Self::Operator(operator, _) => {
-                let roles: Vec<Arc<str>> = operator.roles().map(Arc::from).collect();
-                by(Holder::Roles(&roles)).or_else(|why| {
-                    operator.holds_everything().then_some(Reason::Bootstrap).ok_or(why)
-                })
+            Self::Operator(operator, _) if operator.holds_everything() => {
+                held.or(Ok(Reason::Bootstrap))
             }
-            Self::Machine => by(Holder::Roles(&["machine".into()])),
+            _ => held,
         }
     }
 }

@@ -1,21 +1,23 @@
 //! A request to a service behind a gateway: which route answers, who asks, and whether they may.
 
+mod refusal;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use countersign_ground::clock::Stopwatch;
-use countersign_ground::problem::{Code, Problem};
-use countersign_ground::record::{Actor, Origin};
-use countersign_policy::routes::{Ambiguity, Found, Needs, Refusal as Refused, Route};
+use countersign_ground::problem::Problem;
+use countersign_ground::record::Origin;
+use countersign_policy::routes::{Ambiguity, Found, Needs, Refusal as Unlisted, Route};
 use countersign_policy::{
-    self as policy, Decision, Effect, Permission, Question, Reason, Resource, Routes, Subject,
-    Verdict, nothing,
+    self as policy, Decision, Effect, Json, Members, Permission, Policies, Question, Reason,
+    Resource, Routes, Subject, Verdict, nothing,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName};
 
 use super::Law;
 use super::behind::Behind;
-use super::caller::{Caller, Refusal, Who, challenge};
+use super::caller::{Caller, Refusal, Who};
 use super::guards::Mode;
 use super::told::acted_on;
 
@@ -54,8 +56,24 @@ pub struct Passage {
 /// The header that names the decision.
 pub const DECISION_ID: HeaderName = HeaderName::from_static("x-decision-id");
 
-/// What a route says of a caller: which permission was asked for, if one was, and the answer.
-type Ruling<'r> = (Option<&'r Permission>, Result<Reason, Reason>);
+/// Headers by which some services take another method than the request's.
+static OVERRIDES: [HeaderName; 3] = [
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-method-override"),
+];
+
+/// A request that needs a decision: the route that answers, and why no credential counts, if so.
+struct Passing<'p> {
+    policies: &'p Policies,
+    routes: &'p Routes,
+    route: &'p Route,
+    asked: &'p Asked<'p>,
+    refused: Option<Refusal>,
+}
+
+/// What is asked for, and the answer: a permission or, where the table alone answers, the route.
+type Ruling<'p> = (Option<&'p Permission>, Result<Reason, Reason>);
 
 impl Law {
     /// Decides whether a request may pass. What the route table refuses, and what no guard lets pass, is refused.
@@ -69,104 +87,104 @@ impl Law {
         origin: Origin,
     ) -> Result<Passage, Problem> {
         self.following.current().await?;
-        let routes = self.routes();
-        let found = routes.find(asked.method, asked.host, asked.target);
+        let policies = Arc::clone(&self.policies());
+        let Some(routes) = policies.routes.as_deref() else {
+            return Err(Problem::internal("there is no route table"));
+        };
         let (who, refused) = match self.identified(headers, None).await? {
             Ok(who) => (who, None),
             Err(refusal) => (Who::Anonymous, Some(refusal)),
         };
-        let route = match found {
-            Found::Route(route) if route.needs != Needs::Nothing => route,
-            Found::Route(_) | Found::Passes => return Ok(Passage { who, decision: None }),
-            Found::Refused(why, route) => {
-                let caller = Caller { tenant: who.home(), who, origin };
-                return Err(Box::pin(self.unlisted(&routes, asked, &caller, why, route)).await);
+        let (why, route) = match routes.find(asked.method, asked.host, asked.target) {
+            Found::Route(route) if names_another(headers, asked.method) => {
+                (Unlisted::Ambiguous(Ambiguity::Override), Some(route))
             }
+            Found::Route(route) if route.needs != Needs::Nothing => {
+                let passing = Passing { policies: &policies, routes, route, asked, refused };
+                return self.by_route(&passing, who, origin).await;
+            }
+            Found::Route(_) | Found::Passes => return Ok(Passage { who, decision: None }),
+            Found::Refused(why, route) => (why, route),
         };
+        let caller = Caller { tenant: who.home(), who, origin };
+        Err(Box::pin(self.unlisted(routes, asked, &caller, why, route)).await)
+    }
+
+    async fn by_route(
+        &self,
+        passing: &Passing<'_>,
+        who: Who,
+        origin: Origin,
+    ) -> Result<Passage, Problem> {
+        let Passing { route, asked, .. } = passing;
+        let watch = Stopwatch::start();
         let side = who.side(&origin);
         let guard = route.guard.as_deref().map(|guard| (guard, self.guards.holds(guard, side)));
         if let Some((_, Mode::Off)) = guard {
             return Ok(Passage { who, decision: None });
         }
         let caller = Caller { tenant: who.home(), who, origin };
-        self.by_route(&routes, route, guard, asked, caller, refused).await
-    }
-
-    async fn by_route(
-        &self,
-        routes: &Routes,
-        route: &Route,
-        guard: Option<(&str, Mode)>,
-        asked: &Asked<'_>,
-        caller: Caller,
-        refused: Option<Refusal>,
-    ) -> Result<Passage, Problem> {
-        let watch = Stopwatch::start();
-        let policy = self.policy.load(Ordering::Acquire);
-        let (permission, answer) = self.ruling(route, &caller.who, refused);
+        let number = self.policy.load(Ordering::Acquire);
+        let ruling = ruling(passing, &caller.who);
         let name = format!("{} {}", asked.method, route.path);
-        let needed = needed(route).map(Permission::as_str);
-        let behind = Behind { guard, route: &name, permission: needed, asked: Some(asked) };
-        // What is asked for: the permission, or the route itself.
-        let (kind, action, id) = match permission {
-            Some(permission) => {
-                (permission.resource(), permission.action(), route.id(asked.target))
-            }
-            None => ("route", asked.method, &*route.path),
+        let behind = Behind {
+            guard,
+            route: &name,
+            permission: route.permission().map(Permission::as_str),
+            asked: Some(asked),
+            refused: passing.refused.map(|refusal| refusal.reason),
         };
-        let key = (permission.map_or(&*route.at, Permission::resource), action);
-        let repeats = permission.is_none() || id == "*";
-        if let Who::Agent(token) = &caller.who
-            && repeats
-            && answer.is_ok()
-            && !self.tells_of_allowed()
-            && let Some(id) = token.decided.allowed(policy, key.0, key.1)
-        {
+        if let Some(id) = self.remembered(&caller.who, route, asked, &ruling, number) {
             self.let_through(&behind, &caller);
             return Ok(Passage { who: caller.who, decision: Some(id) });
         }
+        let context = about(asked);
         let (actor, home) = (caller.who.actor(), caller.who.home());
-        let resource = Resource { kind, id, system: Some(policy::OWN), properties: nothing() };
-        let question = question(&actor, &home, action, resource);
-        let verdict = Verdict::new(answer).by(route.at.to_string());
-        let ruled_by = if permission.is_some() { self.matrix().policy() } else { routes.policy() };
-        let decision = Decision::new(&question, verdict, ruled_by);
+        let subject =
+            Subject { kind: actor.kind, id: &actor.id, tenant: Some(&home), properties: nothing() };
+        let question = match ruling.0 {
+            Some(permission) => permission_asked(subject, permission, route.id(asked.target)),
+            None => route_asked(subject, asked, &context),
+        };
+        let policy = match ruling.0 {
+            Some(_) => passing.policies.matrix.policy(),
+            None => passing.routes.policy(),
+        };
+        let verdict = Verdict::new(ruling.1).by(route.at.to_string());
+        let decision = Decision::new(&question, verdict, policy);
         let count = self.metrics.decided_elsewhere(&decision);
         count.inc();
         self.metrics.decision_seconds.observe(watch.elapsed().as_secs_f64());
         let id: Arc<str> = decision.id.as_str().into();
-        if let Who::Agent(token) = &caller.who
-            && repeats
+        if let (Who::Agent(token), Some(permission)) = (&caller.who, ruling.0)
             && decision.effect() == Effect::Allow
+            && question.resource.id == "*"
         {
-            token.decided.remember(policy, key, &id, count);
+            let key = (permission.resource(), permission.action());
+            token.decided.remember(number, key, &id, count);
         }
         if self.settle(&behind, &caller, &decision, acted_on(&question)).await? {
             return Ok(Passage { who: caller.who, decision: Some(id) });
         }
-        Err(self.no_passage(&caller, refused, needed, &decision))
+        Err(self.no_passage(&caller, passing, &decision))
     }
 
-    /// What a route says of a caller.
-    fn ruling<'r>(&self, route: &'r Route, who: &Who, refused: Option<Refusal>) -> Ruling<'r> {
-        let Needs::Caller(callers, permission) = &route.needs else {
-            return (None, Ok(Reason::Word("public")));
+    /// The decision that was made before, where this one need not stand in the record.
+    fn remembered(
+        &self,
+        who: &Who,
+        route: &Route,
+        asked: &Asked<'_>,
+        (permission, answer): &Ruling<'_>,
+        number: u64,
+    ) -> Option<Arc<str>> {
+        let (Who::Agent(token), Some(permission), Ok(_)) = (who, permission, answer) else {
+            return None;
         };
-        if let Some(refusal) = refused {
-            return (None, Err(Reason::Word(refusal.reason)));
+        if route.id(asked.target) != "*" || self.tells_of_allowed() {
+            return None;
         }
-        let actor = who.actor();
-        let listed = callers.as_ref().is_none_or(|callers| callers.admit(actor.kind, &actor.id));
-        match (who, permission) {
-            (Who::Anonymous, None) => (None, Err(Reason::NoCredentials)),
-            (Who::Anonymous, Some(permission)) => (Some(permission), Err(Reason::NoCredentials)),
-            _ if !listed => (None, Err(Reason::Word("caller_not_listed"))),
-            (_, None) => (None, Ok(Reason::Word("caller_listed"))),
-            (who, Some(permission)) => {
-                let (resource, action) = (permission.resource(), permission.action());
-                (Some(permission), who.holds(&self.matrix(), resource, action))
-            }
-        }
+        token.decided.allowed(number, permission.resource(), permission.action())
     }
 
     /// Refuses what the table refuses, whoever asks: no guard is asked, because no route answers.
@@ -175,103 +193,94 @@ impl Law {
         routes: &Routes,
         asked: &Asked<'_>,
         caller: &Caller,
-        why: Refused,
+        why: Unlisted,
         route: Option<&Route>,
     ) -> Problem {
+        let context = about(asked);
         let (actor, home) = (caller.who.actor(), caller.who.home());
-        let id = route.map_or(asked.path(), |route| &route.path);
-        let resource =
-            Resource { kind: "route", id, system: Some(policy::OWN), properties: nothing() };
-        let question = question(&actor, &home, asked.method, resource);
-        let mut verdict = Verdict::new(Err(why.reason()));
-        verdict.rule = route.map(|route| route.at.to_string().into());
-        let decision = Decision::new(&question, verdict, routes.policy());
+        let subject =
+            Subject { kind: actor.kind, id: &actor.id, tenant: Some(&home), properties: nothing() };
+        let question = route_asked(subject, asked, &context);
+        let decision = Decision::new(&question, why.verdict(route), routes.policy());
         self.metrics.decided_elsewhere(&decision).inc();
-        let behind = Behind { guard: None, route: id, permission: None, asked: Some(asked) };
-        if let Err(problem) = self.settle(&behind, caller, &decision, acted_on(&question)).await {
-            return problem;
+        let name = route.map_or(asked.path(), |route| &route.path);
+        let behind = Behind {
+            guard: None,
+            route: name,
+            permission: None,
+            asked: Some(asked),
+            refused: None,
+        };
+        match self.settle(&behind, caller, &decision, acted_on(&question)).await {
+            Ok(_) => refusal::of_table(asked, why, &decision),
+            Err(problem) => problem,
         }
-        let detail = match why {
-            Refused::Unlisted => "no route is for this request".to_owned(),
-            Refused::Method => format!("the route for this path does not list `{}`", asked.method),
-            Refused::Ambiguous(Ambiguity::Path(what)) => {
-                format!("the path could be read in two ways: {what}")
-            }
-            Refused::Ambiguous(ambiguity) => ambiguity.what().to_owned(),
-        };
-        told(Problem::new(Code::Forbidden, detail).with("error", "forbidden"), &decision)
-    }
-
-    fn no_passage(
-        &self,
-        caller: &Caller,
-        refused: Option<Refusal>,
-        needed: Option<&str>,
-        decision: &Decision,
-    ) -> Problem {
-        if let Some(refusal) = refused {
-            return told(refusal.problem(&self.issuer), decision);
-        }
-        let problem = match (&caller.who, needed) {
-            (Who::Anonymous, _) => self.needs_credentials(),
-            (_, _) if *decision.reason() != Reason::InsufficientPermissions => {
-                Problem::new(Code::Forbidden, "the route does not list this caller")
-            }
-            (Who::Agent(_), Some(needed)) => {
-                let lacks = format!("the token lacks `{needed}`");
-                let challenge = challenge(&self.issuer, Some("insufficient_scope"), Some(needed));
-                Problem::new(Code::InsufficientScope, lacks)
-                    .header(header::WWW_AUTHENTICATE, challenge)
-            }
-            (_, needed) => {
-                let needed = needed.unwrap_or_default();
-                Problem::new(Code::Forbidden, format!("no role that you have may `{needed}`"))
-            }
-        };
-        let named = needed.and_then(|needed| needed.split_once(':'));
-        let problem = match named {
-            Some((resource, action)) => problem.with("resource", resource).with("action", action),
-            None => problem,
-        };
-        told(problem.with("error", "forbidden"), decision)
     }
 }
 
-/// The permission that a route needs.
-fn needed(route: &Route) -> Option<&Permission> {
-    match &route.needs {
-        Needs::Caller(_, permission) => permission.as_ref(),
-        Needs::Nothing => None,
+/// What a route says of a caller: the table's own word, or that of who holds the permission it needs.
+fn ruling<'p>(passing: &Passing<'p>, who: &Who) -> Ruling<'p> {
+    let Passing { route, policies, .. } = passing;
+    let actor = who.actor();
+    let listed = who.holding(|holder| route.lists((actor.kind, &actor.id), holder));
+    match (route.permission(), listed) {
+        (Some(permission), Ok(_) | Err(Reason::NoCredentials)) => {
+            let (resource, action) = (permission.resource(), permission.action());
+            (Some(permission), who.holds(&policies.matrix, resource, action))
+        }
+        (_, listed) => (None, listed),
     }
 }
 
-fn question<'q>(
-    actor: &'q Actor,
-    home: &'q Arc<str>,
-    action: &'q str,
-    resource: Resource<'q>,
+/// The question whether somebody holds a permission, the same as at our own doors.
+fn permission_asked<'q>(
+    subject: Subject<'q>,
+    permission: &'q Permission,
+    id: &'q str,
 ) -> Question<'q> {
     Question {
-        subject: Subject {
-            kind: actor.kind,
-            id: &actor.id,
-            tenant: Some(home),
+        subject,
+        action: policy::Action { name: permission.action(), properties: nothing() },
+        resource: Resource {
+            kind: permission.resource(),
+            id,
+            system: Some(policy::OWN),
             properties: nothing(),
         },
-        action: policy::Action { name: action, properties: nothing() },
-        resource,
         context: nothing(),
-        tenant: Some(home),
+        tenant: subject.tenant,
         frame: None,
     }
 }
 
-/// With the decision that it tells of.
-fn told(problem: Problem, decision: &Decision) -> Problem {
-    let id = decision.id.as_str();
-    let problem = problem.with("reason", decision.reason().to_string()).with("decision_id", id);
-    match HeaderValue::from_str(id) {
-        Ok(id) => problem.header(DECISION_ID, id),
-        Err(_) => problem,
+/// The question whether a request may pass, as the route table answers it.
+fn route_asked<'q>(
+    subject: Subject<'q>,
+    asked: &Asked<'q>,
+    context: &'q Members<'q>,
+) -> Question<'q> {
+    Question {
+        subject,
+        action: policy::Action { name: asked.method, properties: nothing() },
+        resource: Resource {
+            kind: Routes::RESOURCE,
+            id: asked.path(),
+            system: Some(policy::OWN),
+            properties: nothing(),
+        },
+        context,
+        tenant: subject.tenant,
+        frame: None,
     }
+}
+
+/// What of a request is no part of its path.
+fn about<'q>(asked: &Asked<'q>) -> Members<'q> {
+    Members::from_iter([("host".into(), Json::Text(asked.host.into()))])
+}
+
+/// Whether a header names another method than the request's.
+fn names_another(headers: &HeaderMap, method: &str) -> bool {
+    let values = OVERRIDES.iter().flat_map(|name| headers.get_all(name));
+    values.into_iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(method.as_bytes()))
 }

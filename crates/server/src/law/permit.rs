@@ -251,6 +251,7 @@ impl Law {
                 route: &permission,
                 permission: Some(&permission),
                 asked: None,
+                refused: None,
             };
             return match self.settle(&behind, caller, &decision, acted_on(&question)).await? {
                 true => Ok(Permit::new(caller, id)),

@@ -68,6 +68,16 @@ async fn whoever_may_passes_and_the_service_is_told_who_it_is() {
         (&json!(id), &json!("/routes/0"))
     );
 
+    let asked = asks(&app, As::Bearer(&token), "GET /npu/7").await;
+    let question = json!({"subject": {"type": "agent", "id": agent.id, "tenant": "default"}, "tenant": "default",
+        "action": "GET", "resource": {"type": "route", "id": "/npu/7", "system": "countersign"},
+        "context": {"host": "npu.example"}});
+    let same = app.operator().post("/v1/check", question).await.expect(200);
+    assert_eq!(
+        (&same["id"], &same["reason"]),
+        (&json!(asked.header("x-decision-id")), &json!("caller_listed"))
+    );
+
     let (operator, secret) = app.operator_with("default", &["dev", "approver"]).await;
     let asked = asks(&app, As::Bearer(&secret), "GET /memory/42").await;
     asked.expect(200);
@@ -120,7 +130,8 @@ async fn whoever_may_not_is_refused_with_the_reason_and_it_is_recorded() {
         let of = |event: &&Value| event["decisionId"] == answer.header("x-decision-id");
         let events = app.events("decision.made").await;
         let event = events.iter().find(of).unwrap_or_else(|| panic!("{request}"));
-        assert_eq!(event["metadata"]["reason"], reason, "{request}");
+        let credential = event["metadata"]["request"]["credential"].as_str();
+        assert_eq!(credential.or(event["metadata"]["reason"].as_str()), Some(reason), "{request}");
         if status == 200 {
             answer.expect(200);
             continue;
@@ -135,6 +146,28 @@ async fn whoever_may_not_is_refused_with_the_reason_and_it_is_recorded() {
         assert_eq!(event["outcome"], "denied");
         let challenged = !answer.header("www-authenticate").is_empty();
         assert_eq!(challenged, status == 401 || code == "INSUFFICIENT_SCOPE", "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_names_another_method_is_refused() {
+    let app = TestApp::start().await;
+    routes(&app, json!([{"path": "/a", "public": true}, {"path": "/b", "callers": ["*"]}])).await;
+    let send = async |target: &str, name: &str, value: &str| {
+        let request = app.client(As::Machine(MACHINE)).request(Method::GET, "/v1/forward-auth");
+        let request =
+            request.header("x-forwarded-method", "POST").header("x-forwarded-uri", target);
+        Answer::to(request.header("x-forwarded-host", "h").header(name, value)).await
+    };
+    for name in ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"] {
+        for target in ["/a", "/b"] {
+            assert_eq!(
+                send(target, name, "DELETE").await.problem(403, "FORBIDDEN")["reason"],
+                "method_override"
+            );
+            send(target, name, "").await.problem(403, "FORBIDDEN");
+            send(target, name, "post").await.expect(200);
+        }
     }
 }
 

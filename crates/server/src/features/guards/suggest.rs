@@ -1,6 +1,5 @@
 //! The smallest change that would admit a caller, and whether it has been made.
 
-use countersign_ground::ids::{AgentId, OperatorId};
 use countersign_policy::routes::{Needs, Route};
 use countersign_policy::{Matrix, Routes, Subject, nothing};
 
@@ -10,7 +9,7 @@ use crate::law::Law;
 /// What would admit a group, and whether it would be admitted now.
 pub fn advice(law: &Law, seen: &Seen) -> (String, bool) {
     let (routes, matrix) = (law.routes(), law.matrix());
-    let route = route(&routes, &seen.route);
+    let route = routes.as_deref().and_then(|routes| route(routes, &seen.route));
     if seen.permission.is_empty() && route.is_none() {
         return ("the route table has no such route any more".into(), true);
     }
@@ -75,28 +74,19 @@ fn smallest_role<'m>(matrix: &'m Matrix, permission: &str) -> Option<&'m str> {
 
 /// Whether a route, or a permission of our own, would admit a caller as it is known now.
 fn admitted(law: &Law, route: Option<&Route>, kind: &str, id: &str, permission: &str) -> bool {
-    if let Some(Needs::Caller(Some(callers), _)) = route.map(|route| &route.needs)
-        && !callers.admit(kind, id)
-    {
-        return false;
-    }
-    let needed = match route.map(|route| &route.needs) {
-        Some(Needs::Nothing | Needs::Caller(_, None)) => return true,
-        Some(Needs::Caller(_, Some(needed))) => needed.as_str(),
-        None => permission,
-    };
-    let Some((resource, action)) = needed.split_once(':') else { return false };
+    let directory = &law.directory;
     let tenant = match kind {
-        "agent" => {
-            id.parse::<AgentId>().ok().and_then(|id| Some(law.directory.agent(id)?.tenant.clone()))
-        }
-        "operator" => id
-            .parse::<OperatorId>()
-            .ok()
-            .and_then(|id| Some(law.directory.operator(&id)?.tenant.clone())),
+        "agent" => id.parse().ok().and_then(|id| Some(directory.agent(id)?.tenant.clone())),
+        "operator" => id.parse().ok().and_then(|id| Some(directory.operator(&id)?.tenant.clone())),
         _ => Some("default".into()),
     };
     let Some(tenant) = tenant else { return false };
     let subject = Subject { kind, id, tenant: Some(&tenant), properties: nothing() };
-    law.known(&subject, &tenant).holder().reason(&law.matrix(), resource, action).is_ok()
+    let (known, matrix) = (law.known(&subject, &tenant), law.matrix());
+    let answer = match (route, permission.split_once(':')) {
+        (Some(route), _) => route.admits((kind, id), known.holder(), &matrix),
+        (None, Some((resource, action))) => known.holder().reason(&matrix, resource, action),
+        (None, None) => return false,
+    };
+    answer.is_ok()
 }

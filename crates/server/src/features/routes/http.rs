@@ -57,7 +57,7 @@ pub struct Table {
         (status = 403, body = ProblemBody)))]
 pub async fn show(State(app): State<App>, caller: Caller) -> Answer<Body<Table>> {
     app.law.permit::<ReadRoutes>(&caller, "*").await?;
-    let routes = app.law.routes();
+    let routes = in_memory(&app)?;
     let broken = |_| Problem::internal("a table that was read is no JSON");
     let table = RawValue::from_string(routes.text().to_owned()).map_err(broken)?;
     Ok(Body(Table { in_force: in_force(&app, &routes), table }))
@@ -87,7 +87,7 @@ pub async fn upload(
         })
         .collect();
     if !faults.is_empty() {
-        return Err(DocumentError::Invalid(Routes::NAME, faults).into());
+        return Err(DocumentError::Invalid(Routes::CALLED, faults).into());
     }
     let loaded = Loaded { document, source: Source::Uploaded, version: 0 };
     let routes = documents::put(&app, permit, loaded, Some(text.bytes())).await?;
@@ -151,7 +151,7 @@ pub async fn test(
     let [method, host, target] = ["method", "host", "target"]
         .map(|name| fields.required(name, fields::text_up_to(16_384)).unwrap_or_default());
     fields.finish()?;
-    let routes = app.law.routes();
+    let routes = in_memory(&app)?;
     let explained = routes.explain(&method, &host, &target);
     let guard = explained.route.and_then(|route| route.guard.as_deref()).map(|name| {
         let known = app.law.guards.named(name);
@@ -191,7 +191,7 @@ impl Governing for Routes {
     }
 
     fn in_force(app: &App) -> Option<Arc<Self>> {
-        Some(app.law.routes())
+        app.law.routes()
     }
 
     fn set(app: &App, next: Arc<Self>) {
@@ -219,6 +219,10 @@ fn unknown<'r>(app: &App, routes: &'r Routes) -> impl Iterator<Item = (&'r str, 
     let known: Vec<_> = app.law.guards.all().into_iter().map(|guard| guard.name).collect();
     let named = routes.iter().filter_map(|route| Some((&*route.at, route.guard.as_deref()?)));
     named.filter(move |(_, guard)| !known.iter().any(|known| **known == **guard))
+}
+
+fn in_memory(app: &App) -> Answer<Arc<Routes>> {
+    app.law.routes().ok_or_else(|| Problem::internal("there is no route table"))
 }
 
 fn in_force(app: &App, routes: &Routes) -> InForce {
