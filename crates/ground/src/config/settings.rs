@@ -61,7 +61,7 @@ pub const SETTINGS: &[Setting] = &[
         "BOOTSTRAP_ADMIN_TOKEN",
         "token of the first operator; generated into a file when unset",
     ),
-    plain("TRUSTED_PROXIES", "127.0.0.0/8,::1", "who may send X-Forwarded-For"),
+    plain("TRUSTED_PROXIES", "127.0.0.0/8,::1", "who may send X-Forwarded-For, and ask for a gateway"),
     unset("RBAC_POLICY_FILE", "role matrix, read again when it changes; built in when unset"),
     unset("REGISTRY_FILE", "registry snapshot, read again when it changes"),
     unset("ROUTES_FILE", "route table for gateways, read again when it changes"),
