@@ -122,6 +122,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// A listener of its own for `/metrics`.
     pub metrics_port: Option<u16>,
+    /// A listener for Envoy.
+    pub ext_authz_port: Option<u16>,
     /// Filter of log lines.
     pub log_level: String,
     /// Their form; by the terminal when not given.
@@ -197,6 +199,8 @@ impl Config {
         let tls = tls(&mut values);
         let metrics_port =
             values.optional("METRICS_PORT", "a port, 1 to 65535", parse::<NonZero<u16>>);
+        let ext_authz_port =
+            values.optional("EXT_AUTHZ_PORT", "a port, 1 to 65535", parse::<NonZero<u16>>);
         let log_level =
             values.get("LOG_LEVEL", "such as `info` or `countersign=debug`", log_filter);
         let log_format = values.optional("LOG_FORMAT", "`pretty` or `json`", log_format);
@@ -265,6 +269,7 @@ impl Config {
                 vault,
                 tls,
                 metrics_port: metrics_port.map(NonZero::get),
+                ext_authz_port: ext_authz_port.map(NonZero::get),
                 log_level,
                 log_format,
                 effective,
@@ -305,8 +310,12 @@ impl Config {
         if std::mem::discriminant(&self.database) != std::mem::discriminant(&self.migrate) {
             fault("DATABASE_MIGRATE_URL", "must lead to the same database as DATABASE_URL");
         }
-        if self.metrics_port.is_some_and(|port| port == self.listen.port()) {
-            fault("METRICS_PORT", "must differ from PORT");
+        let ports = [("METRICS_PORT", self.metrics_port), ("EXT_AUTHZ_PORT", self.ext_authz_port)];
+        for (name, _) in ports.iter().filter(|(_, port)| *port == Some(self.listen.port())) {
+            fault(name, "must differ from PORT");
+        }
+        if self.metrics_port.is_some() && self.metrics_port == self.ext_authz_port {
+            fault("EXT_AUTHZ_PORT", "must differ from METRICS_PORT");
         }
         if !self.pdp_require_auth && !self.is_of_this_machine() {
             fault(

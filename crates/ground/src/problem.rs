@@ -188,6 +188,21 @@ impl Problem {
     #[must_use]
     pub fn response(&self, request_id: &str) -> Response {
         let inner = &*self.0;
+        let mut response = Response::new(self.body(request_id).into());
+        *response.status_mut() = inner.code.status();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        for (name, value) in &inner.headers {
+            headers.append(name, value.clone());
+        }
+        response
+    }
+
+    /// Its JSON (RFC 9457), for a request of this id.
+    #[must_use]
+    pub fn body(&self, request_id: &str) -> String {
+        let inner = &*self.0;
         let code = inner.code.as_str();
         let mut body = Map::new();
         let kebab = code.to_ascii_lowercase().replace('_', "-");
@@ -199,15 +214,7 @@ impl Problem {
         body.insert("message".into(), json!(inner.detail));
         body.extend(inner.members.clone());
         body.insert("request_id".into(), request_id.into());
-        let mut response = Response::new(Value::Object(body).to_string().into());
-        *response.status_mut() = inner.code.status();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        for (name, value) in &inner.headers {
-            headers.append(name, value.clone());
-        }
-        response
+        Value::Object(body).to_string()
     }
 }
 

@@ -5,6 +5,8 @@ pub mod check;
 pub mod decisions;
 pub mod docs;
 pub mod edge;
+#[cfg(feature = "ext-authz")]
+pub mod envoy;
 pub mod extract;
 pub mod fields;
 pub mod forward;

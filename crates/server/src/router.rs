@@ -113,4 +113,13 @@ pub fn metrics_edge(app: &App) -> Edge {
     Edge::new(app, router, Templates::new([METRICS]))
 }
 
+/// What Envoy asks, for a listener of its own.
+#[cfg(feature = "ext-authz")]
+#[must_use]
+pub fn envoy_edge(app: &App) -> Edge {
+    use crate::doors::envoy;
+    let router = Router::new().route(envoy::PATH, post(envoy::check));
+    Edge::new(app, router, Templates::new([envoy::PATH]))
+}
+
 const METRICS: &str = "/metrics";

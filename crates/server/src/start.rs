@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Outage, Parts};
 use crate::doors::serve::serve;
+#[cfg(feature = "ext-authz")]
+use crate::doors::serve::serve_http2;
 use crate::doors::tls::{Tls, TlsError};
 use crate::features::activity::Activity;
 use crate::features::audit::http::stream;
@@ -77,6 +79,12 @@ pub enum StartError {
     /// The same for the port of the metrics.
     #[error("METRICS_PORT: can't listen on {0}: {1}")]
     ListenMetrics(SocketAddr, std::io::Error),
+    /// The same for the port that Envoy asks.
+    #[error("EXT_AUTHZ_PORT: can't listen on {0}: {1}")]
+    ListenExtAuthz(SocketAddr, std::io::Error),
+    /// Nobody would answer there.
+    #[error("EXT_AUTHZ_PORT: this program was built without the feature `ext-authz`")]
+    NoExtAuthz,
     /// It can't be used at all; that it does not answer is no reason.
     #[error("VAULT_ADDR: {0}")]
     Vault(String),
@@ -148,6 +156,8 @@ pub struct Server {
     pub address: SocketAddr,
     /// Where `/metrics` is, if that is elsewhere.
     pub metrics_address: Option<SocketAddr>,
+    /// Where Envoy asks, if it may.
+    pub ext_authz_address: Option<SocketAddr>,
     /// Where the first operator's token is to be found.
     pub bootstrap: BootstrapToken,
     stop: CancellationToken,
@@ -212,14 +222,11 @@ impl Server {
             .await
             .map_err(|error| StartError::Listen(config.listen, error))?;
         let address = listener.local_addr().unwrap_or(config.listen);
-        let metrics_listener = match config.metrics_port {
-            Some(port) => {
-                let address = SocketAddr::new(config.listen.ip(), port);
-                let bound = TcpListener::bind(address).await;
-                Some(bound.map_err(|error| StartError::ListenMetrics(address, error))?)
-            }
-            None => None,
-        };
+        let metrics_listener =
+            bound(&config, config.metrics_port, StartError::ListenMetrics).await?;
+        let ext_authz_listener =
+            bound(&config, config.ext_authz_port, StartError::ListenExtAuthz).await?;
+        let ext_authz_address = ext_authz_listener.as_ref().and_then(|one| one.local_addr().ok());
         let metrics_address = metrics_listener.as_ref().and_then(|one| one.local_addr().ok());
 
         let redis = config.redis.as_ref().map(|url| Shared::new(url, metrics.redis.clone()));
@@ -288,7 +295,19 @@ impl Server {
             let edge = router::metrics_edge(&app);
             listeners.push(tokio::spawn(serve(listener, edge, None, stop.clone())));
         }
-        Ok(Self { app, address, metrics_address, bootstrap, stop, ended, listeners })
+        if let Some(listener) = ext_authz_listener {
+            listeners.push(serve_envoy(listener, &app, &stop)?);
+        }
+        Ok(Self {
+            app,
+            address,
+            metrics_address,
+            ext_authz_address,
+            bootstrap,
+            stop,
+            ended,
+            listeners,
+        })
     }
 
     /// Reads the files again that may change while the server runs: one that can't be used leaves
@@ -329,6 +348,35 @@ impl Server {
         jobs::finish(&self.app).await;
         self.app.db.close().await;
     }
+}
+
+/// A listener of its own beside the API's, where one is wanted.
+async fn bound(
+    config: &Config,
+    port: Option<u16>,
+    failed: fn(SocketAddr, std::io::Error) -> StartError,
+) -> Result<Option<TcpListener>, StartError> {
+    let Some(port) = port else { return Ok(None) };
+    let address = SocketAddr::new(config.listen.ip(), port);
+    TcpListener::bind(address).await.map(Some).map_err(|error| failed(address, error))
+}
+
+#[cfg(feature = "ext-authz")]
+fn serve_envoy(
+    listener: TcpListener,
+    app: &App,
+    stop: &CancellationToken,
+) -> Result<JoinHandle<()>, StartError> {
+    Ok(tokio::spawn(serve_http2(listener, router::envoy_edge(app), stop.clone())))
+}
+
+#[cfg(not(feature = "ext-authz"))]
+fn serve_envoy(
+    _: TcpListener,
+    _: &App,
+    _: &CancellationToken,
+) -> Result<JoinHandle<()>, StartError> {
+    Err(StartError::NoExtAuthz)
 }
 
 /// The ring, with the key that was given, or with a first one of its own.

@@ -61,7 +61,11 @@ pub const SETTINGS: &[Setting] = &[
         "BOOTSTRAP_ADMIN_TOKEN",
         "token of the first operator; generated into a file when unset",
     ),
-    plain("TRUSTED_PROXIES", "127.0.0.0/8,::1", "who may send X-Forwarded-For, and ask for a gateway"),
+    plain(
+        "TRUSTED_PROXIES",
+        "127.0.0.0/8,::1",
+        "who may send X-Forwarded-For, and ask for a gateway",
+    ),
     unset("RBAC_POLICY_FILE", "role matrix, read again when it changes; built in when unset"),
     unset("REGISTRY_FILE", "registry snapshot, read again when it changes"),
     unset("ROUTES_FILE", "route table for gateways, read again when it changes"),
@@ -97,6 +101,7 @@ pub const SETTINGS: &[Setting] = &[
     unset("TLS_KEY_FILE", "their private key, PEM"),
     unset("TLS_CLIENT_CA_FILE", "authorities of client certificates, PEM; asks clients for one"),
     unset("METRICS_PORT", "a listener of its own for /metrics"),
+    unset("EXT_AUTHZ_PORT", "a listener for Envoy's external authorization (gRPC)"),
     plain("LOG_LEVEL", "info", "log filter; RUST_LOG is its other name"),
     unset("LOG_FORMAT", "`pretty` or `json`; by the terminal when unset"),
 ];

@@ -86,17 +86,26 @@ pub async fn caller(
 pub fn origin(parts: &Parts, app: &App) -> Origin {
     let arrival = parts.extensions.get::<Arrival>();
     let peer = arrival.map(|arrival| arrival.peer.address.ip());
-    let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     Origin {
         request_id: arrival.map(|arrival| Arc::clone(&arrival.request_id)),
         ip: peer
             .map(|peer| client_address(peer.to_canonical(), &parts.headers, |ip| app.trusts(*ip))),
-        user_agent: user_agent.map(|text| text[..text.len().min(MAX_USER_AGENT)].into()),
+        user_agent: user_agent(&parts.headers),
     }
 }
 
+/// What the client calls itself, shortened.
+pub(super) fn user_agent(headers: &HeaderMap) -> Option<Arc<str>> {
+    let text = headers.get(header::USER_AGENT)?.to_str().ok()?;
+    Some(text[..text.len().min(MAX_USER_AGENT)].into())
+}
+
 /// The rightmost hop that is not a trusted proxy.
-fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: impl Fn(&IpAddr) -> bool) -> IpAddr {
+pub(super) fn client_address(
+    peer: IpAddr,
+    headers: &HeaderMap,
+    trusted: impl Fn(&IpAddr) -> bool,
+) -> IpAddr {
     if !trusted(&peer) || !headers.contains_key("x-forwarded-for") {
         return peer;
     }

@@ -41,16 +41,22 @@ pub async fn forward_auth(State(app): State<App>, request: Request) -> Result<Re
         host: once(&parts.headers, &HOST)?,
     };
     let origin = origin(&parts, &app);
-    let passage = app.law.pass(&asked, &parts.headers, origin).await?;
-    if let Who::Operator(_, token) = &passage.who {
-        app.activity.operator_seen(&token.id, app.clock.now());
-    }
+    // The connection's certificate is the gateway's.
+    let passage = app.law.pass(&asked, &parts.headers, None, origin).await?;
+    noted(&app, &passage);
     let mut response = Response::default();
     *response.status_mut() = StatusCode::OK;
     for (name, value) in told(&passage) {
         response.headers_mut().insert(name, value);
     }
     Ok(response)
+}
+
+/// Notes that an operator asked.
+pub(super) fn noted(app: &App, passage: &Passage) {
+    if let Who::Operator(_, token) = &passage.who {
+        app.activity.operator_seen(&token.id, app.clock.now());
+    }
 }
 
 /// Who asks, always in the same headers: what is not known is empty, so that what a client sent in them goes no
@@ -91,7 +97,7 @@ fn once<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h str, Proble
     }
 }
 
-fn refused(detail: impl Into<String>) -> Problem {
+pub(super) fn refused(detail: impl Into<String>) -> Problem {
     Problem::new(Code::Forbidden, detail.into())
         .with("error", "forbidden")
         .with("reason", "untrusted-gateway")

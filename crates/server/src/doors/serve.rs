@@ -9,8 +9,12 @@ use axum::body::Body;
 use axum::extract::Request;
 use futures_util::FutureExt;
 use hyper::body::Incoming;
-use hyper::server::conn::http1::Builder;
+use hyper::server::conn::http1;
+#[cfg(feature = "ext-authz")]
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
+#[cfg(feature = "ext-authz")]
+use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -37,12 +41,22 @@ pub async fn serve(
     tls: Option<Arc<Tls>>,
     stop: CancellationToken,
 ) {
-    // HTTP/1.1 alone: telling it from HTTP/2 by the first bytes would wait for them without an end.
-    let mut server = Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-    server.max_buf_size(MOST_READ);
-    // Answers are small: to copy one behind its head costs less than to send two pieces.
-    server.writev(false);
+    serve_by(Protocol::http1(), listener, edge, tls, stop).await;
+}
+
+/// The same over HTTP/2 with prior knowledge (RFC 9113 section 3.3), which gRPC needs.
+#[cfg(feature = "ext-authz")]
+pub async fn serve_http2(listener: TcpListener, edge: Edge, stop: CancellationToken) {
+    serve_by(Protocol::http2(), listener, edge, None, stop).await;
+}
+
+async fn serve_by(
+    protocol: Protocol,
+    listener: TcpListener,
+    edge: Edge,
+    tls: Option<Arc<Tls>>,
+    stop: CancellationToken,
+) {
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -59,7 +73,7 @@ pub async fn serve(
         };
         // Only delays answers when it fails.
         let _ = stream.set_nodelay(true);
-        let connection = Connection { edge: edge.clone(), server: server.clone(), peer };
+        let connection = Connection { edge: edge.clone(), protocol: protocol.clone(), peer };
         let (watcher, tls) = (graceful.watcher(), tls.clone());
         tokio::spawn(async move {
             let ended = match tls {
@@ -82,10 +96,44 @@ pub async fn serve(
     }
 }
 
+/// What is spoken on a listener: one thing, because telling HTTP/1.1 from HTTP/2 by the first bytes would wait for
+/// them without an end.
+#[derive(Clone)]
+enum Protocol {
+    Http1(http1::Builder),
+    #[cfg(feature = "ext-authz")]
+    Http2(http2::Builder<TokioExecutor>),
+}
+
+impl Protocol {
+    fn http1() -> Self {
+        let mut server = http1::Builder::new();
+        server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+        server.max_buf_size(MOST_READ);
+        // Answers are small: to copy one behind its head costs less than to send two pieces.
+        server.writev(false);
+        Self::Http1(server)
+    }
+
+    #[cfg(feature = "ext-authz")]
+    fn http2() -> Self {
+        let mut server = http2::Builder::new(TokioExecutor::new());
+        server.timer(TokioTimer::new());
+        server.max_concurrent_streams(MOST_STREAMS).max_header_list_size(16 << 10);
+        // A client that is gone is noticed, and its streams with it.
+        server.keep_alive_interval(Some(HEAD_TIME)).keep_alive_timeout(HEAD_TIME);
+        Self::Http2(server)
+    }
+}
+
+/// Questions at once on one connection.
+#[cfg(feature = "ext-authz")]
+const MOST_STREAMS: u32 = 1_000;
+
 /// One connection, from its first byte to its last.
 struct Connection {
     edge: Edge,
-    server: Builder,
+    protocol: Protocol,
     peer: SocketAddr,
 }
 
@@ -100,7 +148,16 @@ impl Connection {
         let service = service_fn(move |request: Request<Incoming>| {
             self.edge.clone().answer(request.map(Body::new), peer).map(Ok::<_, Infallible>)
         });
-        let connection = self.server.serve_connection(TokioIo::new(stream), service);
-        Ok(watcher.watch(connection).await?)
+        let stream = TokioIo::new(stream);
+        match self.protocol {
+            Protocol::Http1(server) => {
+                watcher.watch(server.serve_connection(stream, service)).await?;
+            }
+            #[cfg(feature = "ext-authz")]
+            Protocol::Http2(server) => {
+                watcher.watch(server.serve_connection(stream, service)).await?;
+            }
+        }
+        Ok(())
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use countersign_ground::config::{Fault, TlsFiles};
+use percent_encoding::percent_decode_str;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -94,6 +95,13 @@ impl Tls {
         let certificate = certificates.and_then(<[_]>::first).map(thumbprint);
         Ok((stream, certificate))
     }
+}
+
+/// Of a certificate in PEM with URL escapes, as gateways hand on what their client has proved to own.
+#[must_use]
+pub fn certificate_of_pem(escaped: &str) -> Option<Thumbprint> {
+    let pem: Vec<u8> = percent_decode_str(escaped).collect();
+    CertificateDer::from_pem_slice(&pem).ok().as_ref().map(thumbprint)
 }
 
 /// SHA-256 of the DER (RFC 8705 section 3.1).

@@ -18,6 +18,7 @@ use http::{HeaderMap, HeaderName};
 use super::Law;
 use super::behind::Behind;
 use super::caller::{Caller, Refusal, Who};
+use super::directory::Thumbprint;
 use super::guards::Mode;
 use super::told::acted_on;
 
@@ -76,7 +77,8 @@ struct Passing<'p> {
 type Ruling<'p> = (Option<&'p Permission>, Result<Reason, Reason>);
 
 impl Law {
-    /// Decides whether a request may pass. What the route table refuses, and what no guard lets pass, is refused.
+    /// Decides whether a request may pass, whose client has proved to own a certificate, if the gateway says so. What the
+    /// route table refuses, and what no guard lets pass, is refused.
     ///
     /// # Errors
     /// 401 for whoever proved nothing, 403 for whoever may not; both are in the record. When nobody can say who asks.
@@ -84,6 +86,7 @@ impl Law {
         &self,
         asked: &Asked<'_>,
         headers: &HeaderMap,
+        certificate: Option<&Thumbprint>,
         origin: Origin,
     ) -> Result<Passage, Problem> {
         self.following.current().await?;
@@ -91,7 +94,7 @@ impl Law {
         let Some(routes) = policies.routes.as_deref() else {
             return Err(Problem::internal("there is no route table"));
         };
-        let (who, refused) = match self.identified(headers, None).await? {
+        let (who, refused) = match self.identified(headers, certificate).await? {
             Ok(who) => (who, None),
             Err(refusal) => (Who::Anonymous, Some(refusal)),
         };

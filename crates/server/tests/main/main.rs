@@ -18,6 +18,8 @@ mod credentials_certificates;
 mod credentials_rotation;
 mod decisions;
 mod discovery;
+#[cfg(feature = "ext-authz")]
+mod envoy;
 mod forward;
 mod guards;
 mod health;

@@ -63,7 +63,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ("ROUTES_FILE", &["no/such/file.json"]),
     ("POLICY_DIR", &["no/such/directory"]),
     ("RBAC_ENFORCE", &["no", "observe"]),
-    ("SSH_SIGN_ENFORCE", &["yes", ""]),
+    ("SSH_SIGN_ENFORCE", &["yes", "on"]),
     ("SERVICE_AUTH_ENFORCEMENT_MODE", &["1", "enforce"]),
     ("SERVICE_AUTH_CIRCUIT_BREAKER_PERCENTAGE", &["101", "-1", "half"]),
     ("PDP_REQUIRE_AUTH", &["no", "0", "False"]),
@@ -81,6 +81,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ("TLS_KEY_FILE", &["no/such/file.pem"]),
     ("TLS_CLIENT_CA_FILE", &["no/such/file.pem"]),
     ("METRICS_PORT", &["metrics", "65536", "-1", "0"]),
+    ("EXT_AUTHZ_PORT", &["grpc", "65536", "-1", "0"]),
     ("LOG_LEVEL", &["countersign=loud", "[", "info,countersign=9"]),
     ("LOG_FORMAT", &["xml", "JSON"]),
 ];
@@ -154,6 +155,8 @@ fn values_that_are_fine_apart_but_not_together_are_named() {
             "DATABASE_MIGRATE_URL",
         ),
         (&[("PORT", "3000"), ("METRICS_PORT", "3000")], "METRICS_PORT"),
+        (&[("PORT", "3000"), ("EXT_AUTHZ_PORT", "3000")], "EXT_AUTHZ_PORT"),
+        (&[("METRICS_PORT", "3001"), ("EXT_AUTHZ_PORT", "3001")], "EXT_AUTHZ_PORT"),
         (&[key, ("COUNTERSIGN_ENV", "production")], "CORS_ORIGIN"),
     ];
     for (settings, name) in cases {
