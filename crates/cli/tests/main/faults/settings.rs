@@ -148,7 +148,7 @@ fn serve_names_every_fault_at_once_and_begins_nothing() {
 #[test]
 fn values_that_are_fine_apart_but_not_together_are_named() {
     let key = ("MASTER_KEY", MASTER_KEY);
-    let cases: [(&[(&str, &str)], &str); 4] = [
+    let cases: [(&[(&str, &str)], &str); 6] = [
         (&[("DATABASE_URL", "postgres://u@h/d")], "MASTER_KEY"),
         (
             &[key, ("DATABASE_URL", "postgres://u@h/d"), ("DATABASE_MIGRATE_URL", "sqlite://x.db")],
