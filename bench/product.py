@@ -38,7 +38,7 @@ def database(engine, directory, url):
 class Countersign(Server):
     """`countersign serve` in an environment that holds nothing but what is set here."""
 
-    def __init__(self, program, port, alg, database_url, directory, before=None):
+    def __init__(self, program, port, alg, database_url, directory, before=None, settings=None):
         """A new server, or one with the keys of `before` on what that one has left."""
         self.operator = before.operator if before else f"op_live_{secrets.token_hex(32)}"
         self.master_key = before.master_key if before else secrets.token_hex(32)
@@ -50,6 +50,7 @@ class Countersign(Server):
             "BOOTSTRAP_ADMIN_TOKEN": self.operator,
             "MASTER_KEY": self.master_key,
             "LOG_LEVEL": "warn",
+            **(settings or {}),
         }
         super().__init__([program, "serve"], port, "/readyz", directory / "log",
                          cwd=directory, env=environment)

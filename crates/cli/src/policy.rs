@@ -1,5 +1,7 @@
 //! `countersign policy`: rules of one's own, in Rego.
 
+mod diff;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +26,16 @@ Example:
 Example:
   countersign policy reload")]
     Reload,
+
+    /// Ask recorded questions again under another policy directory, and list every decision that would change; exits
+    /// with 1 when there is one
+    #[command(after_help = "\
+Example:
+  countersign policy diff --against policies.new --since 24h
+
+Registry, matrix, scopes and roles are as they are now, time is that of each decision. What DECISION_LOG_ALLOW_PERCENT
+keeps out of the record can't be asked again.")]
+    Diff(diff::Diff),
 
     /// Tell whether a policy directory can be used, and every fault with its place; asks no server
     #[command(after_help = "\
@@ -50,6 +62,7 @@ pub(crate) async fn run(
             client.post(client.api(&["policy", "reload"]), &json!({})).await?
         }
         Command::Validate { directory } => validated(&directory)?,
+        Command::Diff(diff) => return diff::run(&diff, &connection.client()?, output).await,
     };
     Ok(output.print(&answer, |answer| match answer["packages"].as_array() {
         Some(packages) if !packages.is_empty() => table(COLUMNS, packages),

@@ -13,6 +13,7 @@ pub mod forward;
 pub mod health;
 pub mod metrics;
 pub mod openapi;
+pub mod replay;
 pub mod serve;
 pub mod settings;
 pub mod templates;

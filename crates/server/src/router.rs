@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::doors::edge::Edge;
 use crate::doors::templates::Templates;
 use crate::doors::{
-    authzen, check, decisions, docs, forward, health, metrics, openapi, settings, whoami,
+    authzen, check, decisions, docs, forward, health, metrics, openapi, replay, settings, whoami,
 };
 use crate::features::oauth::{INTROSPECT, REVOKE, TOKEN, discovery, introspect, revoke, token};
 use crate::features::{
@@ -49,6 +49,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(registry::http::show, registry::http::upload))
         .routes(routes!(packages::http::show))
         .routes(routes!(packages::http::reload))
+        .routes(routes!(replay::diff))
         .routes(routes!(guards::http::list))
         .routes(routes!(guards::http::show, guards::http::set))
         .routes(routes!(guards::http::report))

@@ -5,6 +5,7 @@ mod authzen;
 mod explained;
 mod packages;
 mod registry;
+mod replay;
 
 use countersign_policy::{Decision, Form, Json, Question};
 use insta::assert_json_snapshot;
