@@ -16,6 +16,7 @@ mod permission;
 mod policies;
 mod question;
 mod registry;
+mod rego;
 pub mod routes;
 pub mod ssh;
 

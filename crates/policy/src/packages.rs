@@ -2,25 +2,18 @@
 //! one file, read, checked and compiled whole; evaluating one is bounded in time and memory.
 
 mod answer;
-mod compile;
 mod evaluate;
-mod functions;
-mod growth;
 mod input;
 mod metadata;
-mod text;
 
 use std::collections::BTreeMap;
-use std::panic::catch_unwind;
 use std::sync::Arc;
 
-use regorus::rvm::Program;
-
-use self::functions::Functions;
 use crate::decision::{Digest, Policy};
 use crate::fault::{Fault, Faults};
 use crate::policies::OWN;
 use crate::question::Resource;
+use crate::rego::{Parsed, Rules};
 use crate::{Routes, ssh};
 
 /// The packages in force, by id.
@@ -47,8 +40,7 @@ pub struct Package {
     pub file: Arc<str>,
     /// Of its text.
     pub digest: Digest,
-    program: Arc<Program>,
-    functions: Arc<Functions>,
+    rules: Rules,
 }
 
 /// Packages that can't be used. Holds the first faults, each with its file and place.
@@ -133,12 +125,14 @@ impl Packages {
 
 impl Package {
     fn read(file: &str, source: &str) -> Result<Self, Fault> {
-        text::check(file, source)?;
+        let parsed = Parsed::read(&[(file, source)])?;
         let custom = metadata::read(file, source)?;
-        // A panic of the compiler is a fault like any other: nothing of it is used again.
-        let failed = |_| Err(Fault { at: file.to_owned(), what: "the compiler failed".to_owned() });
-        let (program, functions) =
-            catch_unwind(|| compile::compile(file, source)).unwrap_or_else(failed)?;
+        let package = parsed.packages().concat();
+        if package == "data.registry" || package.starts_with("data.registry.") {
+            let what = "the package name `registry` is taken: give it another one".to_owned();
+            return Err(Fault { at: file.to_owned(), what });
+        }
+        let rules = parsed.compile(&[&format!("{package}.decision")])?;
         Ok(Self {
             id: custom.id,
             version: custom.version,
@@ -146,8 +140,7 @@ impl Package {
             resource_types: custom.resource_types,
             file: file.into(),
             digest: Digest::of(source),
-            program,
-            functions,
+            rules,
         })
     }
 

@@ -4,13 +4,11 @@ use regorus::Value;
 use serde_json::Value as Json;
 
 use super::Package;
-use super::growth::size;
 use crate::decision::{Effect, Obligation, Reason, Verdict};
+use crate::rego::{REASON, is_reason, size};
 
 /// The largest decision, as [`size`] measures it.
 const LARGEST: u64 = 64 << 10;
-/// The longest reason.
-const REASON: usize = 64;
 
 impl Package {
     /// Reads what the rule gave.
@@ -61,12 +59,8 @@ fn read_effect(value: &Json) -> Result<Effect, String> {
 }
 
 fn read_reason(value: Json) -> Result<String, String> {
-    let word = |reason: &str| {
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_-:.".contains(&byte);
-        (1..=REASON).contains(&reason.len()) && reason.bytes().all(known)
-    };
     match value {
-        Json::String(reason) if word(&reason) => Ok(reason),
+        Json::String(reason) if is_reason(&reason) => Ok(reason),
         _ => Err(format!(
             "must have a `reason`: one word of 1 to {REASON} letters, digits, `_`, `-`, `:` or `.`"
         )),

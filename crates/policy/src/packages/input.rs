@@ -3,11 +3,11 @@
 use std::sync::LazyLock;
 
 use regorus::Value;
-use regorus::value::Object as RegoObject;
 
-use crate::json::{Json, Members};
+use crate::json::Members;
 use crate::question::Question;
 use crate::registry::Registry;
+use crate::rego::{members, object, optional};
 
 /// What the registry says of subject and resource, if it knows them.
 #[derive(Default)]
@@ -110,30 +110,7 @@ pub(super) fn data(stored: Stored<'_>) -> Value {
     object([(&names.registry, object(subject.into_iter().chain(resource)))])
 }
 
-fn object<'n>(members: impl IntoIterator<Item = (&'n Value, Value)>) -> Value {
-    members.into_iter().map(|(name, value)| (name.clone(), value)).collect::<RegoObject>().into()
-}
-
-fn members<'m>(members: impl Iterator<Item = (&'m str, &'m Json<'m>)>) -> Value {
-    members.map(|(name, value)| (name.into(), rego(value))).collect::<RegoObject>().into()
-}
-
 fn merged<'m>(said: &'m Members<'m>, stored: Option<&'m Members<'m>>) -> Value {
     let unsaid = stored.into_iter().flat_map(Members::iter);
     members(said.iter().chain(unsaid.filter(|(name, _)| said.get(name).is_none())))
-}
-
-fn rego(json: &Json<'_>) -> Value {
-    match json {
-        Json::Null => Value::Null,
-        Json::Bool(flag) => Value::Bool(*flag),
-        Json::Number(number) => serde_json::Value::Number(number.clone()).into(),
-        Json::Text(text) => (&**text).into(),
-        Json::List(items) => items.iter().map(rego).collect::<Vec<_>>().into(),
-        Json::Object(object) => members(object.iter()),
-    }
-}
-
-fn optional(text: Option<&str>) -> Value {
-    text.map_or(Value::Null, Value::from)
 }

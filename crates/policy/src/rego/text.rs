@@ -2,7 +2,7 @@
 
 use crate::fault::Fault;
 
-/// The longest text of one package, in bytes.
+/// The longest text of one file, in bytes.
 const LONGEST: usize = 256 << 10;
 /// How deep brackets may stand within each other: the parser's time doubles with each.
 const DEEPEST: usize = 10;
@@ -15,7 +15,7 @@ pub(super) fn check(file: &str, source: &str) -> Result<(), Fault> {
     if source.len() > LONGEST {
         return Err(fault(
             1,
-            format!("a package may be {LONGEST} bytes long; this is {}", source.len()),
+            format!("a file may be {LONGEST} bytes long; this is {}", source.len()),
         ));
     }
     if source.contains('\0') {

@@ -18,7 +18,7 @@ pub(super) const MOST: u64 = 4 << 20;
 /// A function of the evaluator. Its first two parameters say where it stands in the text.
 type Function<S, E> = fn(&S, &[E], &[Value], bool) -> anyhow::Result<Value>;
 
-/// The most functions that one package may call.
+/// The most functions that the rules of one program may call.
 pub(super) const MANY: usize = 64;
 
 /// The functions of a program, in the order of its table.
@@ -91,7 +91,7 @@ fn called<const AT: usize, S: 'static, E: 'static>(
     let functions = RUNNING.with_borrow(|(functions, _)| functions.clone());
     let result = match functions {
         Some(functions) => functions.call(AT, span, places, args),
-        None => Err("no package runs here".to_owned()),
+        None => Err("no rules run here".to_owned()),
     };
     result.map_err(|failed| {
         RUNNING.with_borrow_mut(|(_, last)| *last = Some(failed));

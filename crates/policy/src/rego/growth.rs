@@ -32,7 +32,7 @@ pub(super) const GROWTHS: [(&str, Growth); 17] = [
 ];
 
 /// About how many bytes a value takes when all that it shares is written out; counts to `most`.
-pub(super) fn size(value: &Value, most: u64) -> u64 {
+pub(crate) fn size(value: &Value, most: u64) -> u64 {
     fn walk(value: &Value, left: &mut u64) {
         let own = if let Value::String(text) = value { text.len() as u64 } else { 0 };
         *left = left.saturating_sub(own + 16);

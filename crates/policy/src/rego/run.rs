@@ -1,0 +1,86 @@
+//! One evaluation: what rules see goes in, what a rule gives comes out, or where it failed.
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use regorus::rvm::RegoVM;
+use regorus::rvm::vm::VmError;
+use regorus::utils::limits::ExecutionTimerConfig;
+use regorus::{MemoryBudgetConfig, Value};
+
+use super::Rules;
+
+/// The most that one evaluation may take: instructions, which are the same everywhere, and, where these are slow,
+/// time and memory.
+const INSTRUCTIONS: usize = 1_000_000;
+const TIME: Duration = Duration::from_millis(500);
+const MEMORY: NonZeroU64 = NonZeroU64::new(16 << 20).unwrap();
+const BETWEEN_LOOKS: NonZeroU32 = NonZeroU32::new(8).unwrap();
+
+/// What rules see.
+pub(crate) struct Seen {
+    /// `input`
+    pub(crate) input: Value,
+    /// `data`
+    pub(crate) data: Value,
+    /// What they take for now, in microseconds since the epoch.
+    pub(crate) at: i64,
+}
+
+impl Rules {
+    /// Runs one of the rules that were compiled to be asked, by its place among them, and reads what it gives.
+    pub(crate) fn run<T>(
+        &self,
+        rule: usize,
+        seen: Seen,
+        read: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Result<T, String> {
+        // A panic of the evaluator is a failure like any other: nothing of it is used again.
+        let found = catch_unwind(AssertUnwindSafe(|| read(&self.evaluate(rule, seen)?)));
+        found.unwrap_or_else(|_| Err("the evaluator failed".to_owned()))
+    }
+
+    fn evaluate(&self, rule: usize, seen: Seen) -> Result<Value, String> {
+        if rule >= self.program.entry_points.len() {
+            return Ok(Value::Undefined);
+        }
+        let mut vm = RegoVM::new();
+        vm.set_strict_builtin_errors(true);
+        vm.set_max_instructions(INSTRUCTIONS);
+        vm.set_execution_timer_config(Some(ExecutionTimerConfig {
+            limit: TIME,
+            check_interval: BETWEEN_LOOKS,
+        }));
+        vm.set_memory_budget_config(Some(MemoryBudgetConfig { limit: MEMORY }));
+        vm.load_program(Arc::clone(&self.program));
+        vm.set_context(Value::from(seen.at.saturating_mul(1_000)));
+        vm.set_input(seen.input);
+        vm.set_data(seen.data).map_err(|error| error.to_string())?;
+        let ran = self.functions.run(|| vm.execute_entry_point_by_index(rule));
+        let value = ran.and_then(|ran| ran.map_err(|error| stopped(&error)));
+        value.map_err(|error| self.told(&vm, &error))
+    }
+
+    /// An error of the evaluator, with the line that it happened in.
+    fn told(&self, vm: &RegoVM, error: &str) -> String {
+        let line = self.program.get_instruction_span(vm.get_pc()).map_or(0, |span| span.line);
+        let error: String = error.chars().take(300).collect();
+        format!("{}: {error}", self.lines.place(line))
+    }
+}
+
+fn stopped(error: &VmError) -> String {
+    match error {
+        VmError::InstructionLimitExceeded { .. }
+        | VmError::TimeLimitExceeded { .. }
+        | VmError::MemoryLimitExceeded { .. }
+        | VmError::MemoryBudgetExceeded { .. } => format!(
+            "stopped: it may take {INSTRUCTIONS} instructions, {} ms and {} MiB",
+            TIME.as_millis(),
+            MEMORY.get() >> 20
+        ),
+        other => other.to_string(),
+    }
+}
