@@ -5,7 +5,9 @@ mod calls;
 mod compile;
 mod functions;
 mod growth;
+mod imports;
 mod lines;
+mod parse;
 mod run;
 mod text;
 mod value;
@@ -17,10 +19,10 @@ use regorus::rvm::Program;
 use self::functions::Functions;
 use self::lines::Lines;
 
-pub(crate) use compile::Parsed;
 pub(crate) use growth::size;
+pub(crate) use parse::Parsed;
 pub(crate) use run::Seen;
-pub(crate) use value::{REASON, is_reason, members, object, optional};
+pub(crate) use value::{REASON, is_reason, members, object, optional, rego};
 
 /// Compiled rules, of one file or of several that call each other.
 #[derive(Debug)]
@@ -28,4 +30,11 @@ pub(crate) struct Rules {
     program: Arc<Program>,
     functions: Arc<Functions>,
     lines: Lines,
+}
+
+impl Rules {
+    /// The file that they stand in, or what stands for several.
+    pub(crate) fn file(&self) -> &str {
+        self.lines.whole()
+    }
 }

@@ -2,17 +2,16 @@
 //! rules that are named by a computed path, and whatever knows more than the question: chance, the network.
 
 use std::fmt::Display;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::Program;
 use regorus::rvm::instructions::Instruction;
-use regorus::{Engine, Rc};
+use regorus::{CompiledPolicy, Rc};
 
 use super::functions::{self, Functions};
-use super::lines::{self, Lines};
-use super::{Rules, calls, text};
+use super::parse::{Parsed, guarded};
+use super::{Rules, calls};
 use crate::fault::Fault;
 
 /// What answers differently when it is asked again, takes time without bounds, or speaks to somebody.
@@ -23,41 +22,7 @@ const NO_RULE: &str = "not a valid rule path";
 /// Given by the decision.
 const NOW: &str = "time.now_ns";
 
-/// Texts that have been checked and parsed.
-pub(crate) struct Parsed {
-    engine: Engine,
-    lines: Lines,
-    packages: Vec<String>,
-}
-
 impl Parsed {
-    /// Checks and parses files, each given with its name.
-    pub(crate) fn read(files: &[(&str, &str)]) -> Result<Self, Fault> {
-        for (file, text) in files {
-            text::check(file, text)?;
-        }
-        let Some((lines, moved)) = Lines::behind_each_other(files) else {
-            let what = format!("all files together may have {} lines", lines::MOST);
-            return Err(Fault { at: files.first().map_or("", |(file, _)| file).to_owned(), what });
-        };
-        let mut parsed = Self { engine: Engine::new(), lines, packages: Vec::new() };
-        for ((file, _), text) in files.iter().zip(moved) {
-            let package = guarded(file, || {
-                parsed
-                    .engine
-                    .add_policy((*file).to_owned(), text)
-                    .map_err(|error| error.to_string())
-            })?;
-            parsed.packages.push(package.map_err(|text| parsed.lines.placed(file, &text))?);
-        }
-        Ok(parsed)
-    }
-
-    /// The package of each file, such as `data.example`.
-    pub(crate) fn packages(&self) -> &[String] {
-        &self.packages
-    }
-
     /// Compiles rules that are asked for by their paths, and all that these call. The first must be there; others
     /// that are not have no value.
     pub(crate) fn compile(self, asked: &[&str]) -> Result<Rules, Fault> {
@@ -66,69 +31,99 @@ impl Parsed {
     }
 
     fn program(mut self, asked: &[&str]) -> Result<Rules, Fault> {
-        let fault = |what: String| Fault { at: self.lines.whole().to_owned(), what };
-        let placed =
-            |error: &dyn Display| self.lines.placed(self.lines.whole(), &error.to_string());
+        let (entries, policy) = self.policy(asked)?;
+        let program = Compiler::compile_from_policy(&policy, &entries)
+            .map_err(|error| self.placed(&error))?;
+        let mut program = Arc::unwrap_or_clone(program);
+        self.refuse(&program, &entries)?;
+        tell_time(&mut program);
+        let functions = Functions::before(&mut program).ok_or_else(|| {
+            self.fault(format!("calls more than {} different functions", functions::MANY))
+        })?;
+        Ok(Rules { program: Arc::new(program), functions, lines: self.lines })
+    }
+
+    /// Those of the rules that are there, and what they are compiled from.
+    fn policy<'r>(&mut self, asked: &[&'r str]) -> Result<(Vec<&'r str>, CompiledPolicy), Fault> {
         let (mut entries, mut policy) = (Vec::new(), None);
-        for (at, rule) in asked.iter().enumerate() {
+        for rule in asked {
             // Fails, too, where there is no such rule, in words that name none.
             match self.engine.compile_with_entrypoint(&Rc::from(*rule)) {
                 Ok(compiled) => {
                     entries.push(*rule);
                     policy = Some(compiled);
                 }
-                Err(error) if error.to_string() != NO_RULE => return Err(placed(&error)),
-                Err(_) if at == 0 => {
-                    let name = rule.rsplit('.').next().unwrap_or_default();
-                    return Err(fault(format!("has no rule `{name}`")));
+                Err(error) if error.to_string() != NO_RULE => return Err(self.placed(&error)),
+                Err(_) if entries.is_empty() => {
+                    return Err(self.fault(format!("has no rule `{}`", name(rule))));
                 }
                 Err(_) => {}
             }
         }
-        let policy = policy.ok_or_else(|| fault("has no rule".to_owned()))?;
-        let program =
-            Compiler::compile_from_policy(&policy, &entries).map_err(|error| placed(&error))?;
-        let mut program = Arc::unwrap_or_clone(program);
+        let policy = policy.ok_or_else(|| self.fault("has no rule".to_owned()))?;
+        Ok((entries, policy))
+    }
+
+    fn refuse(&self, program: &Program, entries: &[&str]) -> Result<(), Fault> {
+        let place = |found: &dyn Fn(&Instruction) -> bool| {
+            let at = program.instructions.iter().position(found);
+            let span = at.and_then(|at| program.get_instruction_span(at));
+            self.lines.place(span.map_or(0, |span| span.line))
+        };
+        let mut rules = program.rule_infos.iter().filter(|it| entries.contains(&&*it.name));
+        if let Some(rule) = rules.find(|it| it.function_info.is_some()) {
+            let what = format!("`{}` must be a rule, not a function", name(&rule.name));
+            return Err(self.fault(what));
+        }
         if program.needs_runtime_recursion_check {
+            let at = place(&|it| matches!(it, Instruction::VirtualDataDocumentLookup { .. }));
             let what = "a rule is named by a path that is only known when it runs: name it, or look a key up in an object";
-            return Err(fault(what.to_owned()));
+            return Err(Fault { at, what: what.to_owned() });
         }
-        if let Some(refused) =
-            program.builtin_info_table.iter().find(|it| REFUSED.contains(&it.name.as_str()))
-        {
-            return Err(fault(format!("`{}` has no place in a decision", refused.name)));
+        let refused = |name: &str| REFUSED.contains(&name);
+        if let Some(info) = program.builtin_info_table.iter().find(|it| refused(&it.name)) {
+            let at = place(&|it| function(program, it).is_some_and(refused));
+            return Err(Fault { at, what: format!("`{}` has no place in a decision", info.name) });
         }
-        if calls::run_away(&program) {
+        if calls::run_away(program) {
             let deepest = calls::DEEPEST;
             let what = format!("rules call each other in a circle, or more than {deepest} deep");
-            return Err(fault(what));
+            return Err(self.fault(what));
         }
-        tell_time(&mut program);
-        let functions = Functions::before(&mut program).ok_or_else(|| {
-            fault(format!("calls more than {} different functions", functions::MANY))
-        })?;
-        Ok(Rules { program: Arc::new(program), functions, lines: self.lines })
+        Ok(())
+    }
+
+    fn fault(&self, what: String) -> Fault {
+        Fault { at: self.lines.whole().to_owned(), what }
+    }
+
+    fn placed(&self, error: &dyn Display) -> Fault {
+        self.lines.placed(self.lines.whole(), &error.to_string())
     }
 }
 
-/// A panic of the compiler is a fault like any other: nothing of it is used again.
-fn guarded<T>(file: &str, run: impl FnOnce() -> T) -> Result<T, Fault> {
-    catch_unwind(AssertUnwindSafe(run))
-        .map_err(|_| Fault { at: file.to_owned(), what: "the compiler failed".to_owned() })
+/// What a rule is called within its package.
+fn name(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or_default()
+}
+
+/// The function that an instruction calls.
+fn function<'p>(program: &'p Program, instruction: &Instruction) -> Option<&'p str> {
+    let Instruction::BuiltinCall { params_index } = *instruction else { return None };
+    let call = program.instruction_data.get_builtin_call_params(params_index)?;
+    let info = program.builtin_info_table.get(usize::from(call.builtin_index))?;
+    Some(&info.name)
 }
 
 /// Time is that of the decision, the same wherever it is made again.
 fn tell_time(program: &mut Program) {
-    let data = &program.instruction_data;
-    for instruction in &mut program.instructions {
-        if let Instruction::BuiltinCall { params_index } = *instruction
-            && let Some(call) = data.get_builtin_call_params(params_index)
-            && program
-                .builtin_info_table
-                .get(usize::from(call.builtin_index))
-                .is_some_and(|it| it.name == NOW)
+    for at in 0..program.instructions.len() {
+        let instruction = program.instructions[at];
+        if let Instruction::BuiltinCall { params_index } = instruction
+            && function(program, &instruction) == Some(NOW)
+            && let Some(call) = program.instruction_data.get_builtin_call_params(params_index)
         {
-            *instruction = Instruction::LoadContext { dest: call.dest };
+            program.instructions[at] = Instruction::LoadContext { dest: call.dest };
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod authz;
 mod corpus;
 mod inventory;
 mod matrix;

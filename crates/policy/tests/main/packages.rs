@@ -365,10 +365,10 @@ not usable packages; a.rego: has no rule `decision`
 not usable packages; a.rego:8:1: expecting expression
 not usable packages; a.rego:7:26: Unknown function: 'crypto.sha256'
 not usable packages; a.rego:7:22: Unknown function: 'http.send'
-not usable packages; a.rego: `rand.intn` has no place in a decision
+not usable packages; a.rego:7: `rand.intn` has no place in a decision
 not usable packages; a.rego:7:25: Unknown function: 'uuid.rfc4122'
 not usable packages; a.rego:7:24: Unknown function: 'opa.runtime'
-not usable packages; a.rego: `graph.reachable_paths` has no place in a decision
+not usable packages; a.rego:7: `graph.reachable_paths` has no place in a decision
 not usable packages; a.rego:7:13: Undefined variable: 'unknown'
 not usable packages; a.rego: rules call each other in a circle, or more than 64 deep
 not usable packages; a.rego: rules call each other in a circle, or more than 64 deep
