@@ -3,14 +3,17 @@
 
 mod calls;
 mod compile;
+mod every;
 mod functions;
 mod growth;
+mod guards;
 mod imports;
 mod lines;
 mod parse;
 mod run;
 mod text;
 mod value;
+mod words;
 
 use std::sync::Arc;
 

@@ -5,8 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use regorus::Source;
-use regorus::unstable::{Lexer, Token, TokenKind};
+use super::words::{Word, words};
 
 /// What stands in a text, and where.
 pub(super) struct Imports {
@@ -19,22 +18,22 @@ pub(super) struct Imports {
 impl Imports {
     /// Of a text that has been parsed. None where it is not understood.
     pub(super) fn of(text: &str) -> Option<Self> {
-        let tokens = tokens(text)?;
+        let words = words(text)?;
         let (mut named, mut at) = (BTreeMap::new(), 0);
         let mut rest = Vec::new();
-        while let Some(token) = tokens.get(at) {
-            if token.is_ident("import") {
-                let (name, path, next) = import(&tokens, at + 1)?;
+        while let Some(word) = words.get(at) {
+            if word.is_ident("import") {
+                let (name, path, next) = import(&words, at + 1)?;
                 named.insert(name, path);
                 at = next;
             } else {
-                rest.push(token);
+                rest.push(word);
                 at += 1;
             }
         }
         let (mut used, mut alone) = (Vec::new(), BTreeSet::new());
         for (i, word) in rest.iter().enumerate() {
-            if word.kind != TokenKind::Ident || i > 0 && rest[i - 1].is_symbol(".") {
+            if !word.is_name() || i > 0 && rest[i - 1].is_symbol(".") {
                 continue;
             }
             let indexed = rest.get(i + 1).is_some_and(|next| {
@@ -71,47 +70,18 @@ fn is_end(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with('.')
 }
 
-struct Word<'t> {
-    kind: TokenKind,
-    text: &'t str,
-    at: Range<usize>,
-}
-
-impl Word<'_> {
-    fn is_symbol(&self, text: &str) -> bool {
-        self.kind == TokenKind::Symbol && self.text == text
-    }
-
-    fn is_ident(&self, text: &str) -> bool {
-        self.kind == TokenKind::Ident && self.text == text
-    }
-}
-
-fn tokens(text: &str) -> Option<Vec<Word<'_>>> {
-    let source = Source::from_contents(String::new(), text.to_owned()).ok()?;
-    let (mut lexer, mut words) = (Lexer::new(&source), Vec::new());
-    loop {
-        let Token(kind, span) = lexer.next_token().ok()?;
-        if kind == TokenKind::Eof {
-            return Some(words);
-        }
-        let at = usize::try_from(span.start).ok()?..usize::try_from(span.end).ok()?;
-        words.push(Word { kind, text: text.get(at.clone())?, at });
-    }
-}
-
 /// The import that is named from a token on: what it is called, its path, and the token behind it.
-fn import(tokens: &[Word<'_>], mut at: usize) -> Option<(String, String, usize)> {
-    let mut path = tokens.get(at)?.text.to_owned();
+fn import(words: &[Word<'_>], mut at: usize) -> Option<(String, String, usize)> {
+    let mut path = words.get(at)?.text.to_owned();
     let mut name = path.clone();
     at += 1;
-    while tokens.get(at).is_some_and(|token| token.is_symbol(".")) {
-        name = tokens.get(at + 1)?.text.to_owned();
+    while words.get(at).is_some_and(|word| word.is_symbol(".")) {
+        name = words.get(at + 1)?.text.to_owned();
         path = format!("{path}.{name}");
         at += 2;
     }
-    if tokens.get(at).is_some_and(|token| token.is_ident("as")) {
-        name = tokens.get(at + 1)?.text.to_owned();
+    if words.get(at).is_some_and(|word| word.is_ident("as")) {
+        name = words.get(at + 1)?.text.to_owned();
         at += 2;
     }
     Some((name, path, at))

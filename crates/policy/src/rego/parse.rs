@@ -1,14 +1,13 @@
 //! From texts to what can be compiled together.
 
 use std::collections::BTreeMap;
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use regorus::Engine;
 
 use super::imports::Imports;
 use super::lines::{self, Lines};
-use super::text;
+use super::{every, text};
 use crate::fault::Fault;
 
 /// Texts that have been checked and parsed.
@@ -33,7 +32,13 @@ impl Parsed {
             let package = parsed.add(file, text)?;
             parsed.packages.push(package);
         }
-        parsed.spell_imports_out(files, &moved)?;
+        let texts = parsed.spell_imports_out(files, &rewritten(files, &moved)?)?;
+        if texts != moved {
+            parsed.engine = Engine::new();
+            for ((file, _), text) in files.iter().zip(&texts) {
+                parsed.add(file, text)?;
+            }
+        }
         Ok(parsed)
     }
 
@@ -42,16 +47,17 @@ impl Parsed {
             .map_err(|error| self.lines.placed(file, &error.to_string()))
     }
 
-    /// Replaces texts by those that name what they import by its whole path.
-    fn spell_imports_out(&mut self, files: &[(&str, &str)], texts: &[String]) -> Result<(), Fault> {
+    /// Texts that name what they import by its whole path.
+    fn spell_imports_out(
+        &self,
+        files: &[(&str, &str)],
+        texts: &[String],
+    ) -> Result<Vec<String>, Fault> {
         let mut all: BTreeMap<(&str, String), String> = BTreeMap::new();
-        let (packages, mut spelled) = (mem::take(&mut self.packages), Vec::new());
-        for (((file, _), text), package) in files.iter().zip(texts).zip(&packages) {
-            let Some(imports) = Imports::of(text) else {
-                spelled.push(text.clone());
-                continue;
-            };
-            spelled.push(imports.spelled_out(text, &packages));
+        let mut spelled = Vec::new();
+        for (((file, _), text), package) in files.iter().zip(texts).zip(&self.packages) {
+            let imports = Imports::of(text).ok_or_else(|| not_understood(file, "import"))?;
+            spelled.push(imports.spelled_out(text, &self.packages));
             // The compiler takes the last one for all files.
             for (name, path) in imports.named {
                 let what =
@@ -61,20 +67,26 @@ impl Parsed {
                 }
             }
         }
-        if spelled != texts {
-            self.engine = Engine::new();
-            for ((file, _), text) in files.iter().zip(&spelled) {
-                self.add(file, text)?;
-            }
-        }
-        self.packages = packages;
-        Ok(())
+        Ok(spelled)
     }
 
     /// The package of each file, such as `data.example`.
     pub(crate) fn packages(&self) -> &[String] {
         &self.packages
     }
+}
+
+/// Texts in which `every` means what it says.
+fn rewritten(files: &[(&str, &str)], texts: &[String]) -> Result<Vec<String>, Fault> {
+    let each = files.iter().zip(texts);
+    each.map(|((file, _), text)| {
+        every::rewritten(text).ok_or_else(|| not_understood(file, "every"))
+    })
+    .collect()
+}
+
+fn not_understood(file: &str, word: &str) -> Fault {
+    Fault { at: file.to_owned(), what: format!("has an `{word}` that is not understood") }
 }
 
 /// A panic of the compiler is a fault like any other: nothing of it is used again.

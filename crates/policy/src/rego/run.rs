@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regorus::rvm::RegoVM;
-use regorus::rvm::vm::VmError;
+use regorus::rvm::vm::{ExecutionMode, VmError};
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{MemoryBudgetConfig, Value};
 
@@ -47,6 +47,8 @@ impl Rules {
             return Ok(Value::Undefined);
         }
         let mut vm = RegoVM::new();
+        // Run in one go, a comprehension without elements does not end where it should.
+        vm.set_execution_mode(ExecutionMode::Suspendable);
         vm.set_strict_builtin_errors(true);
         vm.set_max_instructions(INSTRUCTIONS);
         vm.set_execution_timer_config(Some(ExecutionTimerConfig {

@@ -1,0 +1,97 @@
+//! What has no value ends what it stands in: `owner := owners[id]` for an unknown id, and the element of a list
+//! that is made from one. The compiler goes on there, and so would allow what a rule denies; its programs are
+//! given the guards that it leaves out.
+
+use std::sync::Arc;
+
+use regorus::rvm::Program;
+use regorus::rvm::instructions::{GuardMode, Instruction};
+
+/// Puts guards into a program. False when it gets too long.
+pub(super) fn put(program: &mut Program) -> bool {
+    let old = std::mem::take(&mut program.instructions);
+    let spans = std::mem::take(&mut program.instruction_spans);
+    let parameters = parameters(program);
+    let (mut new, mut new_spans) = (Vec::new(), Vec::new());
+    // Where a jump to each goes: before the guards that are put before it.
+    let mut moved = Vec::with_capacity(old.len() + 1);
+    for (at, instruction) in old.iter().enumerate() {
+        moved.push(new.len());
+        let before = parameters.iter().filter(|(block, _)| *block == at);
+        let before = before.flat_map(|(_, count)| 1..=*count).chain(taken(*instruction));
+        new.extend(before.map(guard));
+        new.push(*instruction);
+        if let Instruction::Move { dest, .. } = *instruction {
+            new.push(guard(dest));
+        }
+        new_spans.resize(new.len(), spans.get(at).cloned().flatten());
+    }
+    moved.push(new.len());
+    program.instructions = new;
+    program.instruction_spans = new_spans;
+    program.instructions.len() <= Program::MAX_INSTRUCTIONS && relocate(program, &moved).is_some()
+}
+
+fn guard(register: u8) -> Instruction {
+    Instruction::Guard { register, mode: GuardMode::NotUndefined }
+}
+
+/// What an instruction puts into a list or an object without a look at it.
+fn taken(instruction: Instruction) -> Vec<u8> {
+    match instruction {
+        Instruction::ComprehensionYield { value_reg, key_reg } => {
+            [value_reg].into_iter().chain(key_reg).collect()
+        }
+        Instruction::ObjectSet { key, value, .. } => vec![key, value],
+        _ => Vec::new(),
+    }
+}
+
+/// Where the definitions of functions begin to look at their parameters, and how many these are.
+fn parameters(program: &Program) -> Vec<(usize, u8)> {
+    let functions = program.rule_infos.iter().filter_map(|rule| {
+        let count = u8::try_from(rule.function_info.as_ref()?.num_params).ok()?;
+        Some(rule.destructuring_blocks.iter().flatten().map(move |at| (*at as usize, count)))
+    });
+    functions.flatten().collect()
+}
+
+/// Leads every jump to where its target is now.
+fn relocate(program: &mut Program, moved: &[usize]) -> Option<()> {
+    let long = |at: &mut u32| -> Option<()> {
+        *at = u32::try_from(*moved.get(usize::try_from(*at).ok()?)?).ok()?;
+        Some(())
+    };
+    let short = |at: &mut u16| -> Option<()> {
+        *at = u16::try_from(*moved.get(usize::from(*at))?).ok()?;
+        Some(())
+    };
+    for instruction in &mut program.instructions {
+        match instruction {
+            Instruction::LoopNext { body_start, loop_end } => {
+                short(body_start)?;
+                short(loop_end)?;
+            }
+            Instruction::LogicalBlockStart { end_pc, .. }
+            | Instruction::AllOfNext { end_pc, .. }
+            | Instruction::AnyOfNext { end_pc, .. } => short(end_pc)?,
+            _ => {}
+        }
+    }
+    for params in &mut program.instruction_data.loop_params {
+        short(&mut params.body_start)?;
+        short(&mut params.loop_end)?;
+    }
+    for params in &mut program.instruction_data.comprehension_begin_params {
+        short(&mut params.body_start)?;
+        short(&mut params.comprehension_end)?;
+    }
+    for rule in &mut program.rule_infos {
+        Arc::make_mut(&mut rule.definitions).iter_mut().flatten().try_for_each(long)?;
+        rule.destructuring_blocks.iter_mut().flatten().try_for_each(long)?;
+    }
+    for at in program.entry_points.values_mut() {
+        *at = *moved.get(*at)?;
+    }
+    long(&mut program.main_entry_point)
+}
