@@ -3,13 +3,13 @@
 
 mod calls;
 mod compile;
-mod every;
 mod functions;
 mod growth;
 mod guards;
 mod imports;
 mod lines;
 mod parse;
+mod rewrite;
 mod run;
 mod text;
 mod value;

@@ -1,17 +1,19 @@
-//! What has no value ends what it stands in: `owner := owners[id]` for an unknown id, and the element of a list
-//! that is made from one. The compiler goes on there, and so would allow what a rule denies; its programs are
-//! given the guards that it leaves out.
+//! What has no value ends what it stands in: `owner := owners[id]` for an unknown id, the element of a list that is
+//! made from one, and a body that gives nothing, behind which stands an `else`. The compiler goes on there, and so
+//! would allow what a rule denies; its programs are given the guards that it leaves out.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use regorus::rvm::Program;
 use regorus::rvm::instructions::{GuardMode, Instruction};
+use regorus::rvm::program::RuleType;
 
 /// Puts guards into a program. False when it gets too long.
 pub(super) fn put(program: &mut Program) -> bool {
     let old = std::mem::take(&mut program.instructions);
     let spans = std::mem::take(&mut program.instruction_spans);
-    let parameters = parameters(program);
+    let (parameters, results) = (parameters(program), results(program, &old));
     let (mut new, mut new_spans) = (Vec::new(), Vec::new());
     // Where a jump to each goes: before the guards that are put before it.
     let mut moved = Vec::with_capacity(old.len() + 1);
@@ -19,6 +21,7 @@ pub(super) fn put(program: &mut Program) -> bool {
         moved.push(new.len());
         let before = parameters.iter().filter(|(block, _)| *block == at);
         let before = before.flat_map(|(_, count)| 1..=*count).chain(taken(*instruction));
+        let before = before.chain(results.get(&at).copied());
         new.extend(before.map(guard));
         new.push(*instruction);
         if let Instruction::Move { dest, .. } = *instruction {
@@ -54,6 +57,19 @@ fn parameters(program: &Program) -> Vec<(usize, u8)> {
         Some(rule.destructuring_blocks.iter().flatten().map(move |at| (*at as usize, count)))
     });
     functions.flatten().collect()
+}
+
+/// Where bodies of rules that give one value end, and what holds it.
+fn results(program: &Program, instructions: &[Instruction]) -> HashMap<usize, u8> {
+    let rules = program.rule_infos.iter().filter(|rule| rule.rule_type == RuleType::Complete);
+    let ends = rules.flat_map(|rule| {
+        rule.definitions.iter().flatten().filter_map(|begin| {
+            let mut body = instructions.iter().enumerate().skip(*begin as usize);
+            let end = body.find(|(_, it)| matches!(it, Instruction::RuleReturn {}))?;
+            Some((end.0, rule.result_reg))
+        })
+    });
+    ends.collect()
 }
 
 /// Leads every jump to where its target is now.

@@ -7,7 +7,7 @@ use regorus::Engine;
 
 use super::imports::Imports;
 use super::lines::{self, Lines};
-use super::{every, text};
+use super::{rewrite, text};
 use crate::fault::Fault;
 
 /// Texts that have been checked and parsed.
@@ -56,7 +56,8 @@ impl Parsed {
         let mut all: BTreeMap<(&str, String), String> = BTreeMap::new();
         let mut spelled = Vec::new();
         for (((file, _), text), package) in files.iter().zip(texts).zip(&self.packages) {
-            let imports = Imports::of(text).ok_or_else(|| not_understood(file, "import"))?;
+            let imports = Imports::of(text)
+                .ok_or_else(|| fault(file, "has an `import` that is not understood"))?;
             spelled.push(imports.spelled_out(text, &self.packages));
             // The compiler takes the last one for all files.
             for (name, path) in imports.named {
@@ -76,17 +77,15 @@ impl Parsed {
     }
 }
 
-/// Texts in which `every` means what it says.
+/// Texts that mean to the compiler what they say.
 fn rewritten(files: &[(&str, &str)], texts: &[String]) -> Result<Vec<String>, Fault> {
     let each = files.iter().zip(texts);
-    each.map(|((file, _), text)| {
-        every::rewritten(text).ok_or_else(|| not_understood(file, "every"))
-    })
-    .collect()
+    each.map(|((file, _), text)| rewrite::rewritten(text).map_err(|what| fault(file, what)))
+        .collect()
 }
 
-fn not_understood(file: &str, word: &str) -> Fault {
-    Fault { at: file.to_owned(), what: format!("has an `{word}` that is not understood") }
+fn fault(file: &str, what: &str) -> Fault {
+    Fault { at: file.to_owned(), what: what.to_owned() }
 }
 
 /// A panic of the compiler is a fault like any other: nothing of it is used again.

@@ -1,5 +1,6 @@
 //! The policy directory at the doors: which form counts, what is read, and what becomes of what is not usable.
 
+mod meaning;
 mod rules;
 mod scopes;
 

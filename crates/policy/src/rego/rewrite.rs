@@ -1,6 +1,7 @@
-//! `every`, rewritten: within its body the compiler does not know that its variables have values. It takes
-//! `limits[name]` for any member of `limits` and `name = 1` for an assignment, and so allows what a rule denies.
-//! It gets `every name in names { name__1 := name; limits[name__1] }`.
+//! What the compiler would read more generously than it is written, rewritten. Within the body of `every` it does
+//! not know that its variables have values: it takes `limits[name]` for any member of `limits` and `name = 1` for
+//! an assignment. It gets `every name in names { name__0 := name; limits[name__0] }`. Of `_ := owners[id]` it takes
+//! no note: that gets a name.
 
 use super::words::{Word, is_head, words};
 
@@ -11,28 +12,35 @@ struct Every {
     close: usize,
 }
 
-/// A text in which the body of each `every` has variables of its own. None where one is not understood.
-pub(super) fn rewritten(text: &str) -> Option<String> {
-    let words = words(text)?;
+const NOT_UNDERSTOOD: &str = "has an `every` that is not understood";
+const DEFAULT: &str = "a `default` of a function is not known here: let it end with `else`";
+
+/// A text in which the body of each `every` has variables of its own, and nothing is ignored that must be there.
+///
+/// # Errors
+/// What can't be rewritten.
+pub(super) fn rewritten(text: &str) -> Result<String, &'static str> {
+    let words = words(text).ok_or(NOT_UNDERSTOOD)?;
     let mut names: Vec<String> = words.iter().map(|word| word.text.to_owned()).collect();
     // What stands behind each word, new: the variables that it begins with, and what they are.
     let mut begun: Vec<Vec<(String, String)>> = vec![Vec::new(); words.len()];
     let mut fresh = 0;
     // Inner ones first: an outer one renames what they refer to, too.
     for at in (0..words.len()).rev() {
+        if is_default_of_function(&words, at) {
+            return Err(DEFAULT);
+        }
+        if words[at].is_ident("_") && words.get(at + 1).is_some_and(|next| next.is_symbol(":=")) {
+            names[at] = new_name(text, "ignored", &mut fresh);
+        }
         if !(is_head(&words, at) && words[at].text == "every") {
             continue;
         }
-        let every = find(&words, at)?;
+        let every = find(&words, at).ok_or(NOT_UNDERSTOOD)?;
         let body = every.open + 1..every.close;
         for variable in every.variables {
             let old = names[variable].clone();
-            let mut new = format!("{old}__{fresh}");
-            while text.contains(&new) {
-                fresh += 1;
-                new = format!("{old}__{fresh}");
-            }
-            fresh += 1;
+            let new = new_name(text, &old, &mut fresh);
             for inner in body.clone() {
                 if is_head(&words, inner) && names[inner] == old {
                     names[inner].clone_from(&new);
@@ -56,7 +64,29 @@ pub(super) fn rewritten(text: &str) -> Option<String> {
         end = word.at.end;
     }
     out.push_str(&text[end..]);
-    Some(out)
+    Ok(out)
+}
+
+/// A name that does not stand in a text.
+fn new_name(text: &str, like: &str, fresh: &mut usize) -> String {
+    loop {
+        let name = format!("{like}__{fresh}");
+        *fresh += 1;
+        if !text.contains(&name) {
+            return name;
+        }
+    }
+}
+
+/// Whether `default name(` stands here.
+fn is_default_of_function(words: &[Word<'_>], at: usize) -> bool {
+    let mut next = at + 2;
+    while words.get(next).is_some_and(|word| word.is_symbol(".")) {
+        next += 2;
+    }
+    is_head(words, at)
+        && words[at].text == "default"
+        && words.get(next).is_some_and(|word| word.is_symbol("("))
 }
 
 /// Reads `every key, value in domain { body }`.

@@ -1,0 +1,3 @@
+package countersign.authz
+
+allow if "agents:read" in input.scopes

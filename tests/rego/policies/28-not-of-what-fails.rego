@@ -1,0 +1,3 @@
+package countersign.authz
+
+allow if not startswith(input.agentId, "old-")

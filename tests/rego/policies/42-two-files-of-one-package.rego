@@ -1,0 +1,5 @@
+package countersign.authz
+
+default allow := false
+
+allow if reading

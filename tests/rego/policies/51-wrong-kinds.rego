@@ -1,0 +1,5 @@
+package countersign.authz
+
+allow := input.tenant
+
+reason := input.roles
