@@ -8,6 +8,7 @@ mod growth;
 mod guards;
 mod imports;
 mod lines;
+mod operators;
 mod parse;
 mod rewrite;
 mod run;

@@ -11,7 +11,7 @@ use regorus::{CompiledPolicy, Rc};
 
 use super::functions::{self, Functions};
 use super::parse::{Parsed, guarded};
-use super::{Rules, calls, guards};
+use super::{Rules, calls, guards, operators};
 use crate::fault::Fault;
 
 /// What answers differently when it is asked again, takes time without bounds, or speaks to somebody.
@@ -37,6 +37,7 @@ impl Parsed {
         let mut program = Arc::unwrap_or_clone(program);
         self.refuse(&program, &entries)?;
         tell_time(&mut program);
+        operators::put(&mut program);
         if !guards::put(&mut program) {
             return Err(self.fault("is too long".to_owned()));
         }

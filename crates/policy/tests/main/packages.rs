@@ -250,7 +250,7 @@ decision := {"effect": "allow", "reason": "ok"} if not startswith(input.resource
 decision := {"effect": "allow", "reason": "ok"} if count([1 | startswith(input.resource, "
     deny error example.one/error [docs.rego:7: `startswith`: expects string argument. Got `{"id":"doc-1","properties":{"owner":"ada"},"system":"docs","type":"document"}` instead]
 decision := {"effect": "allow", "reason": 1 / 0}
-    deny no_matching_rule - [docs.rego: `decision` has no value: no rule applies, or two disagree]
+    deny error example.one/error [docs.rego:7: `/`: divide by zero]
 decision := {"effect": "permit", "reason": "ok"}
     deny error example.one/error [docs.rego: `decision` must have an `effect` of allow, deny or requires_approval]
 decision := {"effect": "allow"}

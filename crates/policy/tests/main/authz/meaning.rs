@@ -55,6 +55,10 @@ fn what_is_not_so_is_denied() {
         "allow if { every s in [\"q\"] { count([1 | s == \"z\"]) == 1 } }",
         "allow if { every x in [false] { x } }",
         "allow if { every x in rules.q { false } }",
+        // Kinds have an order.
+        "blocked if input.method > 1\nallow if not blocked",
+        "blocked if [1] < rules\nallow if not blocked",
+        "allow if 1 > \"a\"",
         // What comes to nothing.
         "allow if count([1 | input.method == \"PUT\"]) > 0",
         "allow if { y := [1 | input.method == \"PUT\"]; y != [] }",
@@ -86,6 +90,11 @@ fn what_is_so_is_allowed() {
         "g := rules.q if { true } else := 5\nallow if g == 5",
         "default g := 5\ng := rules.q\nallow if g == 5",
         "f(x) := y if { some y in [x]; y > 5 } else := 0\nallow if f(1) == 0",
+        "allow if 1 < \"a\"",
+        "allow if [1] > {\"a\": 1}.a",
+        "allow if {1, 2} - {2} == {1}",
+        "allow if ({1, 2} & {2}) | {3} == {2, 3}",
+        "allow if 7 % 4 * 2 - 1 + 10 / 4 == 7.5",
         "allow if not any_value(rules.q)",
         "allow if any_value(false)",
         "f(k) := [v | v := rules[k]]\nallow if f(\"agents\") == [2]",
@@ -93,6 +102,32 @@ fn what_is_so_is_allowed() {
     ] {
         assert!(allows(rules), "{rules}");
     }
+}
+
+#[test]
+fn an_operator_that_fails_is_no_rule_that_does_not_apply() {
+    let said = |rules: &str| {
+        let authz = read(&[("a.rego", &format!("{BEFORE}{rules}"))]).unwrap().unwrap();
+        ask(&authz, "GET", "/", "a:b")
+    };
+    let all = [
+        "blocked if input.method + 1 > 1\nallow if not blocked",
+        "blocked if 1 / 0 > 1\nallow if not blocked",
+        "blocked if 1 % 0 > 1\nallow if not blocked",
+        "blocked if 1.5 % 1 > 1\nallow if not blocked",
+        "blocked if input.scopes - {1} == set()\nallow if not blocked",
+        "blocked if input.scopes | {1} == set()\nallow if not blocked",
+        "blocked if count({1} & 1) == 0\nallow if not blocked",
+    ];
+    insta::assert_snapshot!(all.map(said).join("\n"), @r#"
+deny error [a.rego:4: `+`: `add` expects numeric argument. Got `"GET"` instead]
+deny error [a.rego:4: `/`: divide by zero]
+deny error [a.rego:4: `%`: modulo by zero]
+deny error [a.rego:4: `%`: modulo on floating-point number]
+deny error [a.rego:4: `-`: `sub` expects numeric argument. Got `["a:b"]` instead]
+deny error [a.rego:4: `__builtin_sets.union`: expects set argument. Got `["a:b"]` instead]
+deny error [a.rego:4: `__builtin_sets.intersection`: expects set argument. Got `1` instead]
+"#);
 }
 
 #[test]
