@@ -1,6 +1,8 @@
 //! What has no value ends what it stands in: `owner := owners[id]` for an unknown id, the element of a list that is
 //! made from one, and a body that gives nothing, behind which stands an `else`. The compiler goes on there, and so
-//! would allow what a rule denies; its programs are given the guards that it leaves out.
+//! would allow what a rule denies; its programs are given the guards that it leaves out. It also loads `input` and
+//! `data` where they are first named, and has them from there on: not where that is the body of an `every` of
+//! nothing. They are loaded where each body begins.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ pub(super) fn put(program: &mut Program) -> bool {
     let old = std::mem::take(&mut program.instructions);
     let spans = std::mem::take(&mut program.instruction_spans);
     let (parameters, results) = (parameters(program), results(program, &old));
+    let loads = loads(program, &old);
     let (mut new, mut new_spans) = (Vec::new(), Vec::new());
     // Where a jump to each goes: before the guards that are put before it.
     let mut moved = Vec::with_capacity(old.len() + 1);
@@ -22,6 +25,7 @@ pub(super) fn put(program: &mut Program) -> bool {
         let before = parameters.iter().filter(|(block, _)| *block == at);
         let before = before.flat_map(|(_, count)| 1..=*count).chain(taken(*instruction));
         let before = before.chain(results.get(&at).copied());
+        new.extend(loads.get(&at).into_iter().flatten());
         new.extend(before.map(guard));
         new.push(*instruction);
         if let Instruction::Move { dest, .. } = *instruction {
@@ -57,6 +61,20 @@ fn parameters(program: &Program) -> Vec<(usize, u8)> {
         Some(rule.destructuring_blocks.iter().flatten().map(move |at| (*at as usize, count)))
     });
     functions.flatten().collect()
+}
+
+/// What each body loads, by where it begins.
+fn loads(program: &Program, instructions: &[Instruction]) -> HashMap<usize, Vec<Instruction>> {
+    let bodies = program.rule_infos.iter().flat_map(|rule| rule.definitions.iter().flatten());
+    let loads = bodies.map(|begin| {
+        let body = instructions.iter().skip(*begin as usize);
+        let body = body.take_while(|it| !matches!(it, Instruction::RuleReturn {}));
+        let is_load = |it: &&Instruction| {
+            matches!(it, Instruction::LoadInput { .. } | Instruction::LoadData { .. })
+        };
+        (*begin as usize, body.filter(is_load).copied().collect())
+    });
+    loads.collect()
 }
 
 /// Where bodies of rules that give one value end, and what holds it.

@@ -55,6 +55,8 @@ fn what_is_not_so_is_denied() {
         "allow if { every s in [\"q\"] { count([1 | s == \"z\"]) == 1 } }",
         "allow if { every x in [false] { x } }",
         "allow if { every x in rules.q { false } }",
+        "allow if { every x in [] { x == input.method }; not input.method == \"GET\" }",
+        "allow if { every x in [] { x == data.rules }; not input.method }",
         // Kinds have an order.
         "blocked if input.method > 1\nallow if not blocked",
         "blocked if [1] < rules\nallow if not blocked",
@@ -84,6 +86,8 @@ fn what_is_so_is_allowed() {
         "allow if { every x in {y | some y in [1, 2]} { x in {1, 2, 3} } }",
         "allow if { every s in [\"q\"] { y := [1 | s == \"z\"]; count(y) == 0 } }",
         "allow if { every x in [1, 2] { some y in [2, 1]; x == y } }",
+        "allow if { every x in [] { x == input.path }; input.method == \"GET\" }",
+        "allow if { count([x | some x in []; x == input.path]) == 0; input.method == \"GET\" }",
         "bad if { z := [1 | input.method == \"PUT\"]; other }\nother if input.method == \"PUT\"\nallow if not bad",
         "bad if { every x in [1, 2] { rules[x] } }\nallow if not bad",
         "g := x if { some x in [1]; x == 2 } else := 5\nallow if g == 5",
