@@ -1,8 +1,7 @@
-"""Asks every policy of a folder of rego-cpp, by its Python bindings, and compares the answers with those on
-standard input: lines of JSON, as the example `rego_answers` of the policy crate prints them.
+"""Has rego-cpp evaluate every policy of a folder, and compares what follows with the answers on standard input:
+lines of JSON, as the example `rego_answers` of the policy crate prints them.
 
-What an answer is made of is written here once more, from docs and nothing else: what is true allows, what fails
-or is no answer denies.
+What follows from a value is written here once more: what is true allows; what fails or is no answer denies.
 """
 
 import json
@@ -45,7 +44,7 @@ class Policy:
             raise Failed(str(error)) from error
         if not output.ok():
             raise Failed(str(output))
-        # Output.expressions() refuses what is undefined.
+        # As text: the binding has no other way to tell undefined from null.
         result = json.loads(str(output)) if str(output) != "undefined" else {}
         return result["expressions"][0] if result.get("expressions") else UNDEFINED
 
@@ -106,7 +105,8 @@ def main(folder):
                 differ += 1
                 print(f"{name}, input {number}: {json.dumps(question)}", file=sys.stderr)
                 print(f"  rego-cpp     {json.dumps(ours)}", file=sys.stderr)
-                print(f"  Countersign  {json.dumps(other)} {diagnostics.get((name, number)) or ''}", file=sys.stderr)
+                told = diagnostics.get((name, number)) or ""
+                print(f"  Countersign  {json.dumps(other)} {told}", file=sys.stderr)
     if theirs:
         sys.exit(f"Answers to what was not asked: {sorted(theirs)}")
     if differ:
