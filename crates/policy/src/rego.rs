@@ -3,6 +3,7 @@
 
 mod calls;
 mod compile;
+mod conflicts;
 mod functions;
 mod growth;
 mod guards;

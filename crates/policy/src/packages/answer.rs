@@ -15,8 +15,7 @@ impl Package {
     pub(super) fn answer(&self, value: &Value) -> Result<Verdict, String> {
         if *value == Value::Undefined {
             let mut verdict = Verdict::new(Err(Reason::NoMatchingRule));
-            let what =
-                format!("{}: `decision` has no value: no rule applies, or two disagree", self.file);
+            let what = format!("{}: `decision` has no value: no rule applies", self.file);
             verdict.diagnostics.push(what.into());
             return Ok(verdict);
         }

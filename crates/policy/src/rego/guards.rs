@@ -11,12 +11,14 @@ use regorus::rvm::Program;
 use regorus::rvm::instructions::{GuardMode, Instruction};
 use regorus::rvm::program::RuleType;
 
+use super::conflicts;
+
 /// Puts guards into a program. False when it gets too long.
 pub(super) fn put(program: &mut Program) -> bool {
     let old = std::mem::take(&mut program.instructions);
     let spans = std::mem::take(&mut program.instruction_spans);
     let (parameters, results) = (parameters(program), results(program, &old));
-    let loads = loads(program, &old);
+    let (loads, risky) = (loads(program, &old), conflicts::find(program));
     let (mut new, mut new_spans) = (Vec::new(), Vec::new());
     // Where a jump to each goes: before the guards that are put before it.
     let mut moved = Vec::with_capacity(old.len() + 1);
@@ -28,8 +30,19 @@ pub(super) fn put(program: &mut Program) -> bool {
         new.extend(loads.get(&at).into_iter().flatten());
         new.extend(before.map(guard));
         new.push(*instruction);
-        if let Instruction::Move { dest, .. } = *instruction {
-            new.push(guard(dest));
+        match *instruction {
+            Instruction::Move { dest, .. } => new.push(guard(dest)),
+            Instruction::CallRule { dest, rule_index } if risky.contains(&rule_index) => {
+                new.extend(conflicts::look(program, dest));
+            }
+            Instruction::FunctionCall { params_index } => {
+                let call = program.instruction_data.get_function_call_params(params_index);
+                let call = call.filter(|call| risky.contains(&call.func_rule_index));
+                if let Some(dest) = call.map(|call| call.dest) {
+                    new.extend(conflicts::look(program, dest));
+                }
+            }
+            _ => {}
         }
         new_spans.resize(new.len(), spans.get(at).cloned().flatten());
     }

@@ -9,7 +9,7 @@ use regorus::rvm::program::BuiltinInfo;
 use regorus::unstable::numbers::arithmetic_operation;
 use regorus::unstable::{ArithOp, Expr, Ref, Span, sets};
 
-type Operator = fn(&Span, &[Ref<Expr>], &[Value], bool) -> anyhow::Result<Value>;
+pub(super) type Operator = fn(&Span, &[Ref<Expr>], &[Value], bool) -> anyhow::Result<Value>;
 
 /// Puts functions in the place of operators.
 pub(super) fn put(program: &mut Program) {
@@ -28,7 +28,7 @@ pub(super) fn put(program: &mut Program) {
             Instruction::Or { dest, left, right } => ("|", ALL, [dest, left, right]),
             _ => continue,
         };
-        let builtin_index = index(program, name, operator);
+        let builtin_index = index(program, name, 2, operator);
         let args = [left, right, 0, 0, 0, 0, 0, 0];
         let params = BuiltinCallParams { dest, builtin_index, num_args: 2, args };
         let params_index = program.add_builtin_call_params(params);
@@ -37,11 +37,12 @@ pub(super) fn put(program: &mut Program) {
 }
 
 /// Where an operator stands among the functions of a program.
-fn index(program: &mut Program, name: &str, operator: Operator) -> u16 {
+pub(super) fn index(program: &mut Program, name: &str, num_args: u8, operator: Operator) -> u16 {
     let known = program.builtin_info_table.iter().position(|info| info.name == name);
     let at = known.unwrap_or_else(|| {
-        program.resolved_builtins.push((operator, 2));
-        program.builtin_info_table.push(BuiltinInfo { name: name.to_owned(), num_args: 2 });
+        program.resolved_builtins.push((operator, num_args));
+        let info = BuiltinInfo { name: name.to_owned(), num_args: num_args.into() };
+        program.builtin_info_table.push(info);
         program.builtin_info_table.len() - 1
     });
     // There are hundreds of functions at most.

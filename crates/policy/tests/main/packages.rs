@@ -240,7 +240,7 @@ fn a_rule_that_fails_denies_and_says_where() {
         .collect();
     assert_snapshot!(all.join("\n"), @r#"
 decision := {"effect": "allow", "reason": "ok"} if input.nothing
-    deny no_matching_rule - [docs.rego: `decision` has no value: no rule applies, or two disagree]
+    deny no_matching_rule - [docs.rego: `decision` has no value: no rule applies]
 decision := {"effect": "allow", "reason": to_number("one")}
     deny error example.one/error [docs.rego:7: `to_number`: could not parse string as number]
 decision := {"effect": "deny", "reason": "bad"} if to_number(input.action.name) > 1
@@ -270,7 +270,7 @@ decision := {"effect": "allow", "reason": concat("", ["a" | some i in numbers.ra
 decision := {"effect": "allow", "reason": "ok", "obligations": [{"type": "t", "parameters"
     deny error example.one/error [docs.rego: `decision` is too large]
 decision := {"effect": "allow", "reason": "two"}
-    deny no_matching_rule - [docs.rego: `decision` has no value: no rule applies, or two disagree]
+    deny error example.one/error [docs.rego: `a rule`: has two values, or null, which looks the same]
 decision := count([1 | some i in range; some j in range])
     deny error example.one/error [docs.rego:8: stopped: it may take 1000000 instructions, 500 ms and 16 MiB]
 decision := count([x | some i in range; some j in range; x := [i, j]])

@@ -101,6 +101,12 @@ fn what_is_so_is_allowed() {
         "allow if 7 % 4 * 2 - 1 + 10 / 4 == 7.5",
         "allow if not any_value(rules.q)",
         "allow if any_value(false)",
+        "a := 1 if input.path == \"/x\"\na := 2 if input.path == \"/y\"\nallow if not a",
+        "a := 1 if input.path == \"/\"\na := 2 if input.path == \"/y\"\nallow if a == 1",
+        "a := x if { x := input.method }\na := x if { x := \"GET\" }\nallow if a == \"GET\"",
+        "default a := 3\na := 1 if input.path == \"/x\"\na := 2 if input.path == \"/y\"\nallow if a == 3",
+        "f(x) := 1 if x == \"/x\"\nf(x) := 2 if x == \"/y\"\nallow if not f(input.path)",
+        "f(x) := 1 if x == \"/\"\nf(x) := 2 if x == \"/y\"\nallow if f(input.path) == 1",
         "f(k) := [v | v := rules[k]]\nallow if f(\"agents\") == [2]",
         "allow if { {k | rules[k]} == {\"agents\", \"tokens\"} }",
     ] {
@@ -122,6 +128,9 @@ fn an_operator_that_fails_is_no_rule_that_does_not_apply() {
         "blocked if input.scopes - {1} == set()\nallow if not blocked",
         "blocked if input.scopes | {1} == set()\nallow if not blocked",
         "blocked if count({1} & 1) == 0\nallow if not blocked",
+        "blocked := true if input.path == \"/\"\nblocked := 1 if input.method == \"GET\"\nallow if not blocked",
+        "f(x) := true if x == \"/\"\nf(_) := 1 if input.method == \"GET\"\nallow if not f(input.path)",
+        "allow := true\nallow := false if input.method == \"GET\"",
     ];
     insta::assert_snapshot!(all.map(said).join("\n"), @r#"
 deny error [a.rego:4: `+`: `add` expects numeric argument. Got `"GET"` instead]
@@ -131,6 +140,9 @@ deny error [a.rego:4: `%`: modulo on floating-point number]
 deny error [a.rego:4: `-`: `sub` expects numeric argument. Got `["a:b"]` instead]
 deny error [a.rego:4: `__builtin_sets.union`: expects set argument. Got `["a:b"]` instead]
 deny error [a.rego:4: `__builtin_sets.intersection`: expects set argument. Got `1` instead]
+deny error [a.rego:6: `a rule`: has two values, or null, which looks the same]
+deny error [a.rego:6: `a rule`: has two values, or null, which looks the same]
+deny error [a.rego: `a rule`: has two values, or null, which looks the same]
 "#);
 }
 

@@ -76,7 +76,7 @@ fn only_true_allows() {
     assert_eq!(answer("allow := true"), "allow");
     assert_eq!(answer("default allow := false"), "deny policy_denied");
     assert_eq!(answer("allow if input.nothing"), "deny policy_denied");
-    assert_eq!(answer("allow := true\nallow := false"), "deny policy_denied");
+    assert_snapshot!(answer("allow := true\nallow := false"), @"deny error [authz.rego: `a rule`: has two values, or null, which looks the same]");
     for other in ["1", "\"true\"", "null", "[true]", "{true}", "{\"allow\": true}", "set()"] {
         assert_eq!(
             answer(&format!("allow := {other}")),
@@ -106,7 +106,7 @@ fn a_reason_that_is_no_word_is_not_passed_on() {
         );
     }
     assert_snapshot!(answer("allow := false\nreason := to_number(input.path)"), @"deny policy_denied [authz.rego:3: `to_number`: could not parse string as number]");
-    assert_snapshot!(answer("allow := false\nreason := \"one\"\nreason := \"two\""), @"deny policy_denied");
+    assert_snapshot!(answer("allow := false\nreason := \"one\"\nreason := \"two\""), @"deny policy_denied [authz.rego: `a rule`: has two values, or null, which looks the same]");
 }
 
 #[test]
