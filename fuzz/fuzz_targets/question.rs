@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 static POLICIES: LazyLock<Policies> = LazyLock::new(|| {
     let registry = include_str!("../../tests/vectors/registry-snapshot.json");
     let registry = Registry::parse(registry).expect("the known registry is one");
-    Policies { matrix: Arc::new(Matrix::built_in()), registry: Some(Arc::new(registry)), packages: None, routes: None }
+    Policies { matrix: Arc::new(Matrix::built_in()), registry: Some(Arc::new(registry)), packages: None, routes: None, authz: None }
 });
 
 fuzz_target!(|text: &str| {

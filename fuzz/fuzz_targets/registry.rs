@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
     assert_eq!(registry.digest(), again.digest());
     let first = registry.resources().next().map(|one| (one.kind().to_owned(), one.id().to_string()));
     let who = registry.subjects().next().map(|one| (one.kind().to_owned(), one.id().to_string()));
-    let policies = Policies { matrix: Matrix::built_in().into(), registry: Some(registry.into()), packages: None, routes: None };
+    let policies = Policies { matrix: Matrix::built_in().into(), registry: Some(registry.into()), packages: None, routes: None, authz: None };
     if let (Some((kind, id)), Some((subject, name))) = (first, who) {
         let asked = serde_json::json!({
             "subject": {"type": subject, "id": name}, "action": "read",

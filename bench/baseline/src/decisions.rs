@@ -114,6 +114,7 @@ impl Asked {
             registry: None,
             packages,
             routes: None,
+            authz: None,
         };
         Ok(Self { policies, question })
     }
@@ -148,6 +149,7 @@ impl Asked {
                 registry,
                 packages: None,
                 routes: None,
+                authz: None,
             },
             question,
         })

@@ -8,10 +8,10 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use countersign_ground::clock::Clock;
 use countersign_policy::{
-    Answers, Fault, Form, Holder, InvalidMatrix, InvalidPackages, InvalidRegistry, InvalidRoutes,
-    Json, Matrix, Packages, Policies, Question, Registry, Routes,
+    Answers, Fault, Form, Holder, InvalidMatrix, InvalidRegistry, InvalidRoutes, Json, Matrix,
+    Policies, Question, Registry, Routes,
 };
-use countersign_server::features::packages::files;
+use countersign_server::features::policy::{PolicyDirectory, files};
 use serde_json::Value;
 
 use crate::client::Connection;
@@ -104,19 +104,21 @@ fn policies(check: &Check) -> anyhow::Result<Policies> {
         .routes
         .as_deref()
         .map(|path| read(path, |text| Routes::parse(text).map_err(|InvalidRoutes(faults)| faults)));
+    let directory = check.policy.as_deref().map(policy).transpose()?;
     Ok(Policies {
         matrix: Arc::new(matrix.transpose()?.unwrap_or_else(Matrix::built_in)),
         registry: registry.transpose()?.map(Arc::new),
-        packages: check.policy.as_deref().map(packages).transpose()?.map(Arc::new),
+        packages: directory.map(|directory| directory.packages),
+        authz: None,
         routes: routes.transpose()?.map(Arc::new),
     })
 }
 
-/// The packages of a policy directory.
-pub(crate) fn packages(directory: &Path) -> anyhow::Result<Packages> {
-    let shown = directory.display();
-    let files = files(directory).with_context(|| format!("cannot read `{shown}`"))?;
-    Packages::read(&files).map_err(|InvalidPackages(faults)| unusable(directory, &faults))
+/// A policy directory.
+pub(crate) fn policy(path: &Path) -> anyhow::Result<PolicyDirectory> {
+    let shown = path.display();
+    let files = files(path).with_context(|| format!("cannot read `{shown}`"))?;
+    PolicyDirectory::read(files).map_err(|faults| unusable(path, &faults))
 }
 
 /// A document that decisions are made by.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::check;
 use crate::client::Connection;
-use crate::output::{Output, table};
+use crate::output::{Output, cell, table};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -64,10 +64,21 @@ pub(crate) async fn run(
         Command::Validate { directory } => validated(&directory)?,
         Command::Diff(diff) => return diff::run(&diff, &connection.client()?, output).await,
     };
-    Ok(output.print(&answer, |answer| match answer["packages"].as_array() {
+    Ok(output.print(&answer, for_people)?)
+}
+
+fn for_people(answer: &Value) -> String {
+    let packages = match answer["packages"].as_array() {
         Some(packages) if !packages.is_empty() => table(COLUMNS, packages),
         _ => "There are no packages: they are DIR/packages/*.rego.".to_owned(),
-    })?)
+    };
+    let authz = &answer["authz"];
+    let doors = match authz.is_object() {
+        true => format!("At every door: {}, {}", cell(&authz["form"]), cell(&authz["digest"])),
+        false => "At the doors nothing else is asked: DIR/*.rego or DIR/data/scopes.json would be."
+            .to_owned(),
+    };
+    format!("{packages}\n\n{doors}")
 }
 
 const COLUMNS: &[(&str, &str)] = &[
@@ -80,7 +91,8 @@ const COLUMNS: &[(&str, &str)] = &[
 ];
 
 fn validated(directory: &Path) -> anyhow::Result<Value> {
-    let packages = check::packages(directory)?;
+    let directory = check::policy(directory)?;
+    let packages = &directory.packages;
     let names = |names: &[Arc<str>]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
     let told = packages.iter().map(|package: &Package| {
         json!({
@@ -89,5 +101,9 @@ fn validated(directory: &Path) -> anyhow::Result<Value> {
             "resource_types": names(&package.resource_types),
         })
     });
-    Ok(json!({"digest": packages.digest(), "packages": told.collect::<Vec<_>>()}))
+    let mut answer = json!({"digest": packages.digest(), "packages": told.collect::<Vec<_>>()});
+    if let Some(authz) = &directory.authz {
+        answer["authz"] = json!({"form": authz.form(), "digest": authz.digest()});
+    }
+    Ok(answer)
 }

@@ -97,6 +97,8 @@ fn of_package(name: &str, text: &str) -> Result<Answers, Box<dyn Error>> {
         matrix: Arc::new(Matrix::built_in()),
         registry: None,
         packages: Some(Arc::new(packages)),
+        authz: None,
+        routes: None,
     };
     Ok(Box::new(move |input| {
         let question = Json::from(input);

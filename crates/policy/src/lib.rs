@@ -4,7 +4,7 @@
 //! [`Decision`] with the same id wherever it is asked.
 
 mod answer;
-mod authz;
+pub mod authz;
 mod canonical;
 mod decision;
 mod explain;
@@ -22,7 +22,7 @@ pub mod routes;
 pub mod ssh;
 
 pub use answer::Answers;
-pub use authz::{Answer, Asked, Authz, InvalidAuthz};
+pub use authz::{Authz, InvalidAuthz};
 pub use canonical::{canonical, write_text};
 pub use decision::{Decision, DecisionId, Digest, Effect, Obligation, Policy, Reason, Verdict};
 pub use explain::{Trail, Tried, Untold};

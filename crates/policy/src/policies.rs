@@ -8,7 +8,7 @@ use crate::decision::{Decision, Effect, Policy, Reason, Verdict};
 use crate::explain::{Trail, Untold};
 use crate::packages::{Package, Packages};
 use crate::registry::{Registry, Subject};
-use crate::{Matrix, Permissions, Question, Routes, ssh};
+use crate::{Authz, Matrix, Permissions, Question, Routes, ssh};
 
 /// What is in force together: a decision is made under one of these.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Policies {
     pub registry: Option<Arc<Registry>>,
     /// Rules of one's own, if there are any.
     pub packages: Option<Arc<Packages>>,
+    /// What is asked at every door besides, if anything is.
+    pub authz: Option<Arc<Authz>>,
     /// What requests to services behind gateways need, if that is known.
     pub routes: Option<Arc<Routes>>,
 }

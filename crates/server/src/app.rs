@@ -58,8 +58,8 @@ pub struct Parts {
     pub registry: documents::Origin,
     /// Where the route table comes from.
     pub routes: documents::Origin,
-    /// Where the packages come from.
-    pub packages: documents::Origin,
+    /// Where the policy directory is.
+    pub policy: documents::Origin,
     /// What it was configured with.
     pub config: Config,
     /// Time.

@@ -10,7 +10,7 @@ pub mod guards;
 pub mod keys;
 pub mod oauth;
 pub mod operators;
-pub mod packages;
+pub mod policy;
 pub mod quarantine;
 pub mod quotas;
 pub mod rbac;

@@ -5,12 +5,13 @@ use std::time::Duration;
 use countersign_ground::db;
 use countersign_ground::keyring::{self, State};
 use countersign_ground::problem::Problem;
-use countersign_policy::{Packages, Registry, Routes};
+use countersign_policy::{Registry, Routes};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::features::audit::retention;
 use crate::features::documents::http as documents;
+use crate::features::policy::PolicyDirectory;
 use crate::features::{guards, keys, oauth, quotas, rbac};
 use crate::law::action::{LoadRegistry, ReloadPackages, WriteRoutes};
 use crate::law::permit::{Job, Permit};
@@ -37,8 +38,8 @@ pub fn start(app: &App, stop: &CancellationToken) {
         if app.routes.file_changed() {
             read_routes_again(&app).await;
         }
-        if app.packages.file_changed() {
-            read_packages_again(&app).await;
+        if app.policy.file_changed() {
+            read_policy_again(&app).await;
         }
         Ok(())
     });
@@ -201,13 +202,13 @@ pub async fn read_routes_again(app: &App) {
     }
 }
 
-/// Reads the packages again, as their directory is now; one that can't be used leaves the old ones in force.
-pub async fn read_packages_again(app: &App) {
+/// Reads the policy directory again, as it is now; one that can't be used leaves the old one in force.
+pub async fn read_policy_again(app: &App) {
     let permit: Permit<ReloadPackages> = Permit::system(Job::PolicyDirectory);
-    match documents::again::<Packages, _>(app, permit).await {
-        Ok(Some(loaded)) => tracing::info!(digest = loaded.digest(), "other packages are in force"),
+    match documents::again::<PolicyDirectory, _>(app, permit).await {
+        Ok(Some(_)) => tracing::info!("the policy directory was read again and is in force"),
         Ok(None) => {}
-        Err(problem) => tracing::error!(?problem, "the packages stay as they were"),
+        Err(problem) => tracing::error!(?problem, "the policy directory in force stays"),
     }
 }
 

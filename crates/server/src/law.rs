@@ -5,6 +5,7 @@
 
 pub mod action;
 mod behind;
+pub mod besides;
 pub mod caller;
 pub mod change;
 pub mod check;
@@ -32,7 +33,7 @@ use countersign_ground::problem::Problem;
 use countersign_ground::record::{Event, Record};
 use countersign_ground::secret::SecretDigest;
 use countersign_ground::shared::Shared;
-use countersign_policy::{Matrix, Packages, Policies, Registry, Routes};
+use countersign_policy::{Authz, Matrix, Packages, Policies, Registry, Routes};
 
 use crate::metrics::Metrics;
 
@@ -174,9 +175,13 @@ impl Law {
         aside::let_go(self.change(|policies| policies.routes = Some(Arc::clone(&routes))));
     }
 
-    /// Puts other packages in force, for every decision from now on.
-    pub fn set_packages(&self, packages: Arc<Packages>) {
-        self.change(|policies| policies.packages = Some(Arc::clone(&packages)));
+    /// Puts another policy directory in force, for every decision from now on: its packages, and what is asked at
+    /// every door besides.
+    pub fn set_policy(&self, packages: &Arc<Packages>, authz: Option<&Arc<Authz>>) {
+        self.change(|policies| {
+            policies.packages = Some(Arc::clone(packages));
+            policies.authz = authz.cloned();
+        });
     }
 
     fn change(&self, change: impl Fn(&mut Policies)) -> Arc<Policies> {

@@ -14,7 +14,7 @@ use crate::doors::{
 };
 use crate::features::oauth::{INTROSPECT, REVOKE, TOKEN, discovery, introspect, revoke, token};
 use crate::features::{
-    agents, audit, credentials, guards, keys, operators, packages, quarantine, rbac, registry,
+    agents, audit, credentials, guards, keys, operators, policy, quarantine, rbac, registry,
     routes, tenants,
 };
 
@@ -47,8 +47,8 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(rbac::http::audit::search))
         .routes(routes!(rbac::http::audit::cleanup))
         .routes(routes!(registry::http::show, registry::http::upload))
-        .routes(routes!(packages::http::show))
-        .routes(routes!(packages::http::reload))
+        .routes(routes!(policy::http::show))
+        .routes(routes!(policy::http::reload))
         .routes(routes!(replay::diff))
         .routes(routes!(guards::http::list))
         .routes(routes!(guards::http::show, guards::http::set))

@@ -14,7 +14,7 @@ use countersign_ground::keyring::{KeyRing, MasterKey, Masters, RingError, State}
 use countersign_ground::record::{Event, Record};
 use countersign_ground::secret::Secret;
 use countersign_ground::shared::Shared;
-use countersign_policy::{Matrix, Packages, Policies, Registry, Routes};
+use countersign_policy::{Matrix, Policies, Registry, Routes};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -32,6 +32,7 @@ use crate::features::credentials::vault::{self, Vault};
 use crate::features::documents::{self, DocumentError, Kind, Origin, Source};
 use crate::features::keys::{self, RingChange};
 use crate::features::operators::bootstrap::{self, BootstrapError, BootstrapToken};
+use crate::features::policy::PolicyDirectory;
 use crate::features::quotas::Quotas;
 use crate::features::rbac::{MatrixError, leaves_somebody};
 use crate::features::{agents, credentials, guards, oauth, operators, tenants};
@@ -125,7 +126,7 @@ pub fn check(config: &Config) -> Vec<Fault> {
     let matrix = fault::<Matrix>(config.matrix_file.as_deref());
     let registry = fault::<Registry>(config.registry_file.as_deref());
     let routes = fault::<Routes>(config.routes_file.as_deref());
-    let packages = fault::<Packages>(config.policy_dir.as_deref());
+    let policy = fault::<PolicyDirectory>(config.policy_dir.as_deref());
     let tls = config.tls.clone().and_then(|files| Tls::open(files).err());
     let vault = config.vault.as_ref().and_then(vault::fault);
     let vault = vault.map(|what| Fault::new("VAULT_ADDR", what));
@@ -133,7 +134,7 @@ pub fn check(config: &Config) -> Vec<Fault> {
         .into_iter()
         .chain(registry)
         .chain(routes)
-        .chain(packages)
+        .chain(policy)
         .chain(vault)
         .chain(tls.map(|error| error.fault()))
         .collect()
@@ -188,7 +189,7 @@ impl Server {
             .await
             .map_err(StartError::Routes)?;
         let routes = routes.unwrap_or_else(|| Arc::new(Routes::none()));
-        let (origin, packages) = Origin::start(config.policy_dir.clone(), &db, now)
+        let (policy, rules) = Origin::start::<PolicyDirectory>(config.policy_dir.clone(), &db, now)
             .await
             .map_err(StartError::Packages)?;
         let keys = open_ring(&mut config, &db, &environs).await?;
@@ -248,7 +249,8 @@ impl Server {
             policies: Policies {
                 matrix: Arc::clone(&matrix),
                 registry: snapshot,
-                packages,
+                packages: rules.as_ref().map(|rules| Arc::clone(&rules.packages)),
+                authz: rules.as_ref().and_then(|rules| rules.authz.clone()),
                 routes: Some(routes),
             },
             open: !config.pdp_require_auth,
@@ -273,7 +275,7 @@ impl Server {
             rbac,
             registry,
             routes: routes_origin,
-            packages: origin,
+            policy,
             config,
             clock,
             entropy,
@@ -322,8 +324,8 @@ impl Server {
         if self.app.routes.file.is_some() {
             jobs::read_routes_again(&self.app).await;
         }
-        if self.app.packages.file.is_some() {
-            jobs::read_packages_again(&self.app).await;
+        if self.app.policy.file.is_some() {
+            jobs::read_policy_again(&self.app).await;
         }
         jobs::refresh_certificates(&self.app);
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use clap::Args;
 use countersign_ground::clock::Clock;
-use countersign_server::features::packages::files;
+use countersign_server::features::policy::files;
 use serde_json::{Value, json};
 
 use crate::check;
@@ -27,10 +27,10 @@ pub(crate) struct Diff {
 
 pub(super) async fn run(diff: &Diff, client: &Client, output: Output) -> anyhow::Result<()> {
     // Whatever is wrong with it is told with its place before a server is asked.
-    check::packages(&diff.against)?;
+    check::policy(&diff.against)?;
     let texts = files(&diff.against)
         .with_context(|| format!("cannot read `{}`", diff.against.display()))?;
-    let mut asked = json!({"packages": texts, "since": diff.since.told(&Clock::System)});
+    let mut asked = json!({"files": texts, "since": diff.since.told(&Clock::System)});
     let (mut examined, mut changes) = (0, Changes::default());
     let mut progress = Progress::default();
     loop {

@@ -71,6 +71,8 @@ pub struct Origin {
     pub ip: Option<IpAddr>,
     /// `User-Agent`, shortened.
     pub user_agent: Option<Arc<str>>,
+    /// Method and path, where somebody wants to know; no part of an event.
+    pub asked: Option<Arc<(String, String)>>,
 }
 
 /// A value of an event's metadata.

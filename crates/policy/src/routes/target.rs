@@ -102,6 +102,7 @@ fn hidden(byte: u8) -> Option<&'static str> {
         b'/' => Some("an escaped `/`"),
         b'\\' => Some("an escaped backslash"),
         b'.' => Some("an escaped dot"),
+        b';' => Some("an escaped `;`"),
         0..=0x1f | 0x7f => Some("an escaped control character"),
         // RFC 3986 section 6.2.2.2: the same as without the escape, and there for no good.
         b'-' | b'_' | b'~' => Some("an escape of what needs none"),

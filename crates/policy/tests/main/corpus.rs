@@ -62,6 +62,7 @@ fn a_package_is_read_or_says_where_it_is_none_and_answers_within_its_bounds() {
                     registry: None,
                     packages: Some(Arc::new(packages)),
                     routes: None,
+                    authz: None,
                 };
                 let decision = policies.decide(&question, Holder::Stranger, 0);
                 assert_eq!(&*decision.policy.package, "fuzzed");
@@ -94,6 +95,7 @@ fn a_question_is_the_same_when_it_is_read_back() {
         registry: Some(Arc::new(registry)),
         packages: None,
         routes: None,
+        authz: None,
     };
     for text in corpus("question") {
         let Ok(value) = Json::read(&text) else { continue };

@@ -379,6 +379,7 @@ fn world(dice: &mut Dice, reasons: &mut std::collections::BTreeMap<String, usize
         registry,
         packages: None,
         routes: None,
+        authz: None,
     };
     for _ in 0..ASKED {
         let value = dice.question();

@@ -63,6 +63,7 @@ fn policies(text: &str) -> Policies {
         registry: Some(Arc::new(Registry::parse(&registry.to_string()).unwrap())),
         packages: Some(Arc::new(packages)),
         routes: None,
+        authz: None,
     }
 }
 

@@ -45,6 +45,7 @@ fn policies(snapshot: &Value) -> Policies {
         registry: Some(Arc::new(registry)),
         packages: None,
         routes: None,
+        authz: None,
     }
 }
 

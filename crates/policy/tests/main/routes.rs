@@ -102,6 +102,8 @@ fn a_target_that_can_be_read_in_two_ways_is_refused_whatever_the_default() {
         "%5c",
         "%2e%2e/b",
         "%2E",
+        "%3b",
+        "%253B",
         "%00",
         "%0a",
         "%",

@@ -18,6 +18,7 @@ fn policies() -> Policies {
         registry: Some(Arc::new(registry)),
         packages: None,
         routes: None,
+        authz: None,
     }
 }
 
@@ -75,6 +76,7 @@ fn the_built_in_matrix_is_the_known_one_and_answers_as_known() {
         registry: None,
         packages: None,
         routes: None,
+        authz: None,
     };
     assert_eq!(policies.matrix.hash(), hash);
     for case in answers["cases"].as_array().unwrap() {
@@ -121,6 +123,7 @@ fn the_certification_scenario_is_answered_by_the_examples_package() {
         registry: Some(Arc::new(Registry::parse(&example("registry.json")).unwrap())),
         packages: Some(Arc::new(packages)),
         routes: None,
+        authz: None,
     };
     let fixture: Value = serde_json::from_str(&crate::vector("authzen-fixture.json")).unwrap();
     for case in fixture["decisions"].as_array().unwrap() {

@@ -87,6 +87,7 @@ async fn asked(
         request_id: arrival.map(|arrival| arrival.request_id.clone()),
         ip: ip.map(|ip| client_address(ip.to_canonical(), &headers, |ip| app.trusts(*ip))),
         user_agent: user_agent(&headers),
+        asked: None,
     };
     // Envoy has the query behind the path.
     let asked = Asked { method: &http.method, host: &http.host, target: &http.path };

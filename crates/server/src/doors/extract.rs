@@ -91,6 +91,12 @@ pub fn origin(parts: &Parts, app: &App) -> Origin {
         ip: peer
             .map(|peer| client_address(peer.to_canonical(), &parts.headers, |ip| app.trusts(*ip))),
         user_agent: user_agent(&parts.headers),
+        asked: app
+            .law
+            .policies()
+            .authz
+            .as_ref()
+            .map(|_| Arc::new((parts.method.as_str().to_owned(), parts.uri.path().to_owned()))),
     }
 }
 

@@ -1,6 +1,7 @@
-//! `/api/v1/policy/diff`: recorded questions asked again under other packages, to see what these would change.
+//! `/api/v1/policy/diff`: recorded questions asked again under another policy directory, to see what it would change.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json as Body;
 use axum::extract::State;
@@ -8,7 +9,9 @@ use countersign_ground::clock::Time;
 use countersign_ground::problem::Problem;
 use countersign_ground::record::{Cursor, Filter};
 use countersign_ground::text::Text;
-use countersign_policy::{Decision, Form, Json as Asked, OWN, Packages, Policies, Question};
+use countersign_policy::{
+    Decision, Effect, Form, Holder, Json as Asked, OWN, Policies, Policy, Question, Verdict, authz,
+};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -19,20 +22,22 @@ use super::fields;
 use super::openapi::ProblemBody;
 use crate::app::App;
 use crate::features::documents::parsed;
+use crate::features::policy::PolicyDirectory;
 use crate::law::action::{ReadDecisions, ReloadPackages};
 use crate::law::caller::Caller;
-use crate::law::told;
+use crate::law::check::Known;
+use crate::law::{besides, told};
 
 /// Events of one answer.
 const CHUNK: usize = 500;
 
-/// Packages to compare with those in force.
+/// A policy directory to compare with the one in force.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "describes a body to readers of the API")]
 pub struct Candidate {
-    /// Texts by the names of their files in `packages`.
+    /// The texts of its files, by their paths within it.
     #[schema(value_type = Object)]
-    packages: BTreeMap<String, String>,
+    files: BTreeMap<String, String>,
     /// From this time, or so long ago: `24h`.
     since: String,
     /// `next_cursor` of the answer before.
@@ -78,7 +83,7 @@ pub struct Answered {
     policy_version: String,
 }
 
-/// Ask recorded questions again under other packages, a page of the record at a time, and list every decision whose
+/// Ask recorded questions again under another policy directory, a page of the record at a time, and list every decision whose
 /// effect or reason would be another. Registry, matrix, routes, scopes and roles are as they are now; time is that of
 /// the recorded decision. Nothing of it is recorded or comes into force.
 #[utoipa::path(post, path = "/api/v1/policy/diff", tag = "policy", request_body = Candidate,
@@ -93,13 +98,17 @@ pub async fn diff(
     // Rules of others run here, each within its bounds.
     app.law.permit::<ReloadPackages>(&caller, "*").await?;
     let at = app.clock.now();
-    let texts = fields.required("packages", texts).unwrap_or_default();
+    let texts = fields.required("files", texts).unwrap_or_default();
     let since = fields.required("since", fields::since(at));
     let cursor = fields.optional("cursor", fields::parsed::<Cursor>);
     fields.finish()?;
     let now = app.law.policies_for(&caller);
-    let (packages, _) = parsed::<Packages>(large(&texts)?).await?;
-    let would = Policies { packages: Some(packages), ..Policies::clone(&now) };
+    let (directory, _) = parsed::<PolicyDirectory>(large(&texts)?).await?;
+    let would = Policies {
+        packages: Some(Arc::clone(&directory.packages)),
+        authz: directory.authz.clone(),
+        ..Policies::clone(&now)
+    };
     let replay = Replay { app: &app, tenant: &caller.tenant, now: &now, would: &would };
 
     let filter = Filter {
@@ -114,8 +123,9 @@ pub async fn diff(
     for body in &found.bodies {
         let Ok(event) = serde_json::from_str::<Value>(body) else { continue };
         for told in told::decisions(&event) {
-            // About what is ours packages say nothing.
-            if told["question"]["resource"]["system"] == OWN {
+            // At our own doors it is not only a policy that decides.
+            let gateway = told["request"]["path"].is_string();
+            if told["question"]["resource"]["system"] == OWN && !gateway {
                 continue;
             }
             turns.give().await;
@@ -150,6 +160,28 @@ struct Replay<'r> {
 }
 
 impl Replay<'_> {
+    /// What the policy directory has against an agent's request behind a gateway.
+    fn besides(
+        &self,
+        policies: &Policies,
+        told: &Value,
+        question: &Question<'_>,
+        known: &Known,
+        at: i64,
+    ) -> Option<(Verdict, Policy)> {
+        let Holder::Scopes(scopes) = known.holder() else { return None };
+        let request = &told["request"];
+        let asked = authz::Asked {
+            method: request["method"].as_str()?,
+            path: request["path"].as_str()?,
+            scopes,
+            agent: Some(question.subject.id),
+            roles: &[],
+            tenant: self.tenant,
+        };
+        besides::denies(policies, &asked, at)
+    }
+
     /// What a recorded decision would be, if that is another one.
     fn changed(&self, event: &Value, told: &Value) -> Option<Changed> {
         let text = |of: &Value, name: &str| Some(of[name].as_str()?.to_owned());
@@ -164,7 +196,16 @@ impl Replay<'_> {
             policy_package: text(told, "policyPackage")?,
             policy_version: text(told, "policyVersion")?,
         };
-        let would = Answered::of(&self.would.decide(&question, known.holder(), at));
+        let answer = |policies: &Policies| {
+            let decision = policies.decide(&question, known.holder(), at);
+            self.besides(policies, told, &question, &known, at)
+                .filter(|_| decision.effect() == Effect::Allow)
+                .map_or_else(
+                    || Answered::of(&decision),
+                    |(verdict, policy)| Answered::by(&verdict, &policy),
+                )
+        };
+        let would = answer(self.would);
         if (&was.effect, &was.reason) == (&would.effect, &would.reason) {
             return None;
         }
@@ -176,7 +217,7 @@ impl Replay<'_> {
             action: question.action.name.to_owned(),
             resource: format!("{}/{}", resource.kind, resource.id),
             was,
-            now: Answered::of(&self.now.decide(&question, known.holder(), at)),
+            now: answer(self.now),
             would,
         })
     }
@@ -184,11 +225,15 @@ impl Replay<'_> {
 
 impl Answered {
     fn of(decision: &Decision) -> Self {
+        Self::by(&decision.verdict, &decision.policy)
+    }
+
+    fn by(verdict: &Verdict, policy: &Policy) -> Self {
         Self {
-            effect: decision.effect().as_str().to_owned(),
-            reason: decision.reason().to_string(),
-            policy_package: decision.policy.package.to_string(),
-            policy_version: decision.policy.version.to_string(),
+            effect: verdict.effect.as_str().to_owned(),
+            reason: verdict.reason.to_string(),
+            policy_package: policy.package.to_string(),
+            policy_version: policy.version.to_string(),
         }
     }
 }

@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderName};
 
 use super::Law;
 use super::behind::Behind;
+use super::besides;
 use super::caller::{Caller, Refusal, Who};
 use super::directory::Thumbprint;
 use super::guards::Mode;
@@ -37,10 +38,15 @@ pub struct Asked<'r> {
 const LONGEST: usize = 1_024;
 
 impl<'r> Asked<'r> {
+    /// The path, without a query.
+    fn whole_path(&self) -> &'r str {
+        self.target.split_once('?').map_or(self.target, |(path, _)| path)
+    }
+
     /// The path, without a query, which may hold a secret; cut where it would flood the record.
     #[must_use]
     pub fn path(&self) -> &'r str {
-        let path = self.target.split_once('?').map_or(self.target, |(path, _)| path);
+        let path = self.whole_path();
         &path[..path.floor_char_boundary(LONGEST)]
     }
 }
@@ -153,8 +159,15 @@ impl Law {
             Some(_) => passing.policies.matrix.policy(),
             None => passing.routes.policy(),
         };
+        let allowed = ruling.1.is_ok();
         let verdict = Verdict::new(ruling.1).by(route.at.to_string());
-        let decision = Decision::new(&question, verdict, policy);
+        let mut decision = Decision::new(&question, verdict, policy);
+        if allowed && passing.policies.authz.is_some() {
+            let target = (asked.method, asked.whole_path());
+            let now = self.now().0;
+            let refused = besides::refused(passing.policies, &caller.who, target, &question, now);
+            decision = refused.unwrap_or(decision);
+        }
         let count = self.metrics.decided_elsewhere(&decision);
         count.inc();
         self.metrics.decision_seconds.observe(watch.elapsed().as_secs_f64());
@@ -162,6 +175,7 @@ impl Law {
         if let (Who::Agent(token), Some(permission)) = (&caller.who, ruling.0)
             && decision.effect() == Effect::Allow
             && question.resource.id == "*"
+            && passing.policies.authz.is_none()
         {
             let key = (permission.resource(), permission.action());
             token.decided.remember(number, key, &id, count);

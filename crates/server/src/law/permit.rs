@@ -16,6 +16,7 @@ use http::header;
 use super::Law;
 use super::action::{Action, Reach};
 use super::behind::Behind;
+use super::besides;
 use super::caller::{Caller, Who, challenge};
 use super::guards::Mode;
 use super::told::acted_on;
@@ -239,7 +240,14 @@ impl Law {
         };
         let mode = A::GUARD.map(|guard| self.guards.holds(guard, caller.who.side(&caller.origin)));
         let reason = if mode == Some(Mode::Off) { Ok(Reason::Word(DISABLED)) } else { reason };
-        let decision = Decision::because(&question, reason, &self.matrix());
+        let policies = Arc::clone(&self.policies());
+        let mut decision = Decision::because(&question, reason, &policies.matrix);
+        if decision.effect() == Effect::Allow && policies.authz.is_some() {
+            let asked = caller.origin.asked.as_deref();
+            let asked = asked.map_or(("", ""), |(method, path)| (method, path));
+            let refused = besides::refused(&policies, &caller.who, asked, &question, self.now().0);
+            decision = refused.unwrap_or(decision);
+        }
         let count = self.metrics.decided(A::RESOURCE, A::ACTION, &decision);
         count.inc();
         self.metrics.decision_seconds.observe(watch.elapsed().as_secs_f64());
@@ -261,6 +269,7 @@ impl Law {
         if decision.effect() == Effect::Allow {
             if let Who::Agent(token) = &caller.who
                 && resource_id == "*"
+                && policies.authz.is_none()
             {
                 token.decided.remember(policy, (A::RESOURCE, A::ACTION), &id, count);
             }
@@ -292,6 +301,11 @@ impl Law {
     ) -> Problem {
         let permission = format!("{}:{}", A::RESOURCE, A::ACTION);
         let (code, detail, error) = match caller.who {
+            _ if *decision.policy.package == *besides::PACKAGE => (
+                Code::Forbidden,
+                format!("the policy directory refuses this (`{}`)", decision.reason()),
+                "forbidden",
+            ),
             Who::Anonymous => {
                 (Code::Unauthorized, format!("`{permission}` needs credentials"), "unauthorized")
             }

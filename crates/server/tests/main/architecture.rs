@@ -13,7 +13,7 @@ const MAY_CALL: [(&str, &str); 16] = [
     ("oauth", "credentials"),
     ("oauth", "quotas"),
     ("operators", "rbac"),
-    ("packages", "documents"),
+    ("policy", "documents"),
     ("quarantine", "agents"),
     ("quarantine", "credentials"),
     ("rbac", "documents"),

@@ -38,6 +38,7 @@ mod model;
 mod nodes;
 mod operators;
 mod plans;
+mod policy_directory;
 mod pooler;
 mod quarantine;
 mod rbac;

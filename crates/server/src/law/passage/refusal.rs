@@ -6,8 +6,8 @@ use countersign_policy::{Decision, Permission, Reason};
 use http::{HeaderValue, header};
 
 use super::{Asked, DECISION_ID, Passing};
-use crate::law::Law;
 use crate::law::caller::{Caller, Who, challenge};
+use crate::law::{Law, besides};
 
 /// What the table refuses, whoever asks.
 pub(super) fn of_table(asked: &Asked<'_>, why: Unlisted, decision: &Decision) -> Problem {
@@ -38,6 +38,10 @@ impl Law {
         let lacks = *decision.reason() == Reason::InsufficientPermissions;
         let problem = match &caller.who {
             Who::Anonymous => self.needs_credentials(),
+            _ if *decision.policy.package == *besides::PACKAGE => {
+                Problem::new(Code::Forbidden, "the policy directory refuses this")
+                    .with("error", "forbidden")
+            }
             _ if !lacks => Problem::new(Code::Forbidden, "the route does not list this caller")
                 .with("error", "forbidden"),
             Who::Agent(_) => {

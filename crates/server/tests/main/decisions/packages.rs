@@ -86,6 +86,7 @@ async fn a_directory_is_read_again_when_it_changes_and_what_can_not_be_used_chan
     let before = app.operator().get(PACKAGES).await.expect(200);
     assert_json_snapshot!(before, {".loaded_at" => "[time]", ".digest" => "[digest]", ".packages[].digest" => "[digest]"}, @r#"
 {
+  "authz": null,
   "digest": "[digest]",
   "loaded_at": "[time]",
   "packages": [
@@ -140,9 +141,9 @@ async fn a_directory_is_read_again_when_it_changes_and_what_can_not_be_used_chan
     write(folder.path(), "documents_test.rego", "package x_test");
     write(folder.path(), ".hidden.rego", "package hidden");
     write(folder.path(), "README.md", "not a package");
-    assert!(app.server.app.packages.file_changed());
-    countersign_server::jobs::read_packages_again(&app.server.app).await;
-    assert!(!app.server.app.packages.file_changed());
+    assert!(app.server.app.policy.file_changed());
+    countersign_server::jobs::read_policy_again(&app.server.app).await;
+    assert!(!app.server.app.policy.file_changed());
     assert_eq!((&*reason(&app, "read").await, &*reason(&app, "write").await), ("no_rule", "may"));
     let events = app.events("policy.reloaded").await;
     let told = &events.last().unwrap()["metadata"];

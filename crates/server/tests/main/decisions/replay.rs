@@ -25,7 +25,7 @@ const BEFORE: &str = "input.context.rank > 2; input.action.name in {\"read\", \"
 const AFTER: &str = "input.context.rank > 3; input.action.name in {\"read\", \"list\"}; time.clock(time.now_ns())[0] < 2";
 
 fn files(text: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([("documents.rego".to_owned(), text.to_owned())])
+    BTreeMap::from([("packages/documents.rego".to_owned(), text.to_owned())])
 }
 
 async fn start() -> (TestApp, tempfile::TempDir) {
@@ -45,7 +45,7 @@ fn question(subject: &str, action: &str, rank: i64, system: &str) -> Value {
 async fn compared(app: &TestApp, text: &str, since: &str) -> (BTreeSet<(String, String)>, u64) {
     let (mut changed, mut examined, mut cursor) = (BTreeSet::new(), 0, Value::Null);
     loop {
-        let mut body = json!({"packages": files(text), "since": since});
+        let mut body = json!({"files": files(text), "since": since});
         if !cursor.is_null() {
             body["cursor"] = cursor;
         }
@@ -91,8 +91,12 @@ async fn what_would_change_is_exactly_what_a_full_evaluation_says() {
     let policies = Policies {
         matrix: Arc::new(Matrix::built_in()),
         registry: None,
-        packages: Some(Arc::new(Packages::read(&files(&candidate)).unwrap())),
+        packages: Some(Arc::new(
+            Packages::read(&BTreeMap::from([("documents.rego".to_owned(), candidate.clone())]))
+                .unwrap(),
+        )),
         routes: None,
+        authz: None,
     };
     let mut expected = BTreeSet::new();
     let mut outcomes = BTreeSet::new();
@@ -134,14 +138,14 @@ async fn what_would_change_is_exactly_what_a_full_evaluation_says() {
 #[tokio::test]
 async fn a_candidate_that_can_not_be_used_is_refused_and_whoever_may_not_is_too() {
     let (app, _folder) = start().await;
-    let body = |packages: Value| json!({"packages": packages, "since": "1h"});
-    let broken = json!({"documents.rego": package("v1", "nothing.there(1)", "x")});
+    let body = |packages: Value| json!({"files": packages, "since": "1h"});
+    let broken = json!({"packages/documents.rego": package("v1", "nothing.there(1)", "x")});
     let problem = app.operator().post(DIFF, body(broken)).await.problem(400, "VALIDATION_ERROR");
     assert!(problem["detail"].as_str().unwrap().contains("documents.rego"), "{problem}");
     for wrong in [json!([]), json!({"a": 1}), json!(null)] {
         app.operator().post(DIFF, body(wrong)).await.problem(400, "VALIDATION_ERROR");
     }
-    app.operator().post(DIFF, json!({"packages": {}})).await.problem(400, "VALIDATION_ERROR");
+    app.operator().post(DIFF, json!({"files": {}})).await.problem(400, "VALIDATION_ERROR");
     let (_, dev) = app.operator_with("default", &["dev"]).await;
     let client = app.client(As::Bearer(&dev));
     client.post(DIFF, body(json!({}))).await.problem(403, "FORBIDDEN");

@@ -1,4 +1,4 @@
-//! `/api/v1/policy`, as far as it is about packages.
+//! `/api/v1/policy`.
 
 use std::sync::Arc;
 
@@ -7,13 +7,14 @@ use axum::extract::State;
 use countersign_ground::clock::Time;
 use countersign_ground::problem::{Code, Problem};
 use countersign_ground::record::{Event, Meta};
-use countersign_policy::{Packages, canonical};
+use countersign_policy::canonical;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::super::documents::Origin;
 use super::super::documents::http::{Governing, again};
+use super::PolicyDirectory;
 use crate::app::App;
 use crate::doors::extract::Json;
 use crate::doors::openapi::ProblemBody;
@@ -24,7 +25,7 @@ use crate::law::permit::Permit;
 
 type Answer<T> = Result<T, Problem>;
 
-/// The packages in force.
+/// The policy directory in force.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct InForce {
     /// `sha256:` and the hex digest over the digests of all texts.
@@ -32,6 +33,17 @@ pub struct InForce {
     #[schema(value_type = String, format = "date-time")]
     loaded_at: Time,
     packages: Vec<Told>,
+    /// What is asked at every door besides; null where nothing is.
+    authz: Option<AtDoors>,
+}
+
+/// What is asked at every door.
+#[derive(Debug, Serialize, ToSchema)]
+struct AtDoors {
+    /// `rego` or `scopes`.
+    form: &'static str,
+    /// Of its files: `sha256:` and 64 hex digits.
+    digest: String,
 }
 
 /// A package.
@@ -52,9 +64,9 @@ struct Told {
         (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
 pub async fn show(State(app): State<App>, caller: Caller) -> Answer<Body<InForce>> {
     app.law.permit::<ReadPackages>(&caller, "*").await?;
-    let (_, loaded_at) = app.packages.told();
-    let packages = app.law.policies().packages.clone();
-    packages.map(|packages| Body(in_force(&packages, loaded_at))).ok_or_else(none)
+    let (_, loaded_at) = app.policy.told();
+    let directory = <PolicyDirectory as Governing>::in_force(&app).ok_or_else(none)?;
+    Ok(Body(in_force(&directory, loaded_at)))
 }
 
 /// Read the policy directory again, on this node. One that can't be used is refused whole, with the place of each
@@ -74,7 +86,7 @@ pub async fn reload(
     reread(&app, permit).await.map(Body)
 }
 
-impl Governing for Packages {
+impl Governing for PolicyDirectory {
     const EVENT: &'static str = "policy.reloaded";
     const RESOURCE: &'static str = "policy";
 
@@ -83,23 +95,28 @@ impl Governing for Packages {
     }
 
     fn origin(app: &App) -> &Origin {
-        &app.packages
+        &app.policy
     }
 
     fn in_force(app: &App) -> Option<Arc<Self>> {
-        app.law.policies().packages.clone()
+        let policies = app.law.policies();
+        let packages = Arc::clone(policies.packages.as_ref()?);
+        Some(Arc::new(Self { packages, authz: policies.authz.clone() }))
     }
 
     fn set(app: &App, next: Arc<Self>) {
-        app.law.set_packages(next);
+        app.law.set_policy(&next.packages, next.authz.as_ref());
     }
 
     fn tell(&self, former: Option<&Self>, event: &mut Event) {
-        event.meta("digest", self.digest().to_owned());
-        if let Some(former) = former {
-            event.meta("previousDigest", former.digest().to_owned());
+        event.meta("digest", self.packages.digest().to_owned());
+        if let Some(authz) = &self.authz {
+            event.meta("authzDigest", authz.digest().to_owned());
         }
-        let texts = self.iter().map(|package| {
+        if let Some(former) = former {
+            event.meta("previousDigest", former.packages.digest().to_owned());
+        }
+        let texts = self.packages.iter().map(|package| {
             let text = json!({"digest": package.digest.to_string(), "version": &*package.version});
             (package.id.to_string(), text)
         });
@@ -109,15 +126,16 @@ impl Governing for Packages {
 
 /// The packages of a server that has a directory for them; without one there is nothing to be read.
 async fn reread(app: &App, permit: Permit<ReloadPackages>) -> Answer<InForce> {
-    if app.packages.file.is_none() {
+    if app.policy.file.is_none() {
         return Err(none());
     }
-    let packages = again::<Packages, _>(app, permit).await?.ok_or_else(none)?;
-    let (_, loaded_at) = app.packages.told();
-    Ok(in_force(&packages, loaded_at))
+    let directory = again::<PolicyDirectory, _>(app, permit).await?.ok_or_else(none)?;
+    let (_, loaded_at) = app.policy.told();
+    Ok(in_force(&directory, loaded_at))
 }
 
-fn in_force(packages: &Packages, loaded_at: Time) -> InForce {
+fn in_force(directory: &PolicyDirectory, loaded_at: Time) -> InForce {
+    let packages = &directory.packages;
     let names = |names: &[Arc<str>]| names.iter().map(|name| name.to_string()).collect();
     let told = packages.iter().map(|package| Told {
         id: package.id.to_string(),
@@ -127,7 +145,11 @@ fn in_force(packages: &Packages, loaded_at: Time) -> InForce {
         systems: names(&package.systems),
         resource_types: names(&package.resource_types),
     });
-    InForce { digest: packages.digest().to_owned(), loaded_at, packages: told.collect() }
+    let authz = directory
+        .authz
+        .as_ref()
+        .map(|authz| AtDoors { form: authz.form(), digest: authz.digest().to_owned() });
+    InForce { digest: packages.digest().to_owned(), loaded_at, packages: told.collect(), authz }
 }
 
 fn none() -> Problem {
