@@ -39,7 +39,7 @@ pub use sealed::{Batch, Place};
 pub use seals::{Proof, Proven};
 pub use search::{Cursor, Filter, Found};
 pub use sink::SealFile;
-use strangers::{Strangers, Verdict};
+use strangers::{Deed, Strangers, Verdict};
 
 /// What tells that events of a tenant have expired, and which.
 pub const EXPIRED: &str = "audit.expired";
@@ -93,13 +93,14 @@ impl Record {
     }
 
     /// Appends an event that anybody can cause without proving who they are: singly up to ten per
-    /// reason, network and minute, then as a count.
+    /// action, outcome, reason, network and minute, then as a count.
     ///
     /// # Errors
     /// As [`Record::append`].
     pub async fn append_stranger(&self, reason: &'static str, event: Event) -> db::Result<()> {
         let ip = event.origin.ip;
-        match self.strangers.meet(reason, ip, event.time) {
+        let deed = Deed { action: event.action, outcome: event.outcome, reason };
+        match self.strangers.meet(deed, ip, event.time) {
             Verdict::Single => self.append(event).await,
             Verdict::Counted => Ok(()),
         }
@@ -113,13 +114,13 @@ impl Record {
     pub async fn append_crowds(&self, now: Time) -> db::Result<()> {
         for crowd in self.strangers.over(now) {
             let at = self.clock.now();
-            let mut event = Event::new(EventId::new(at, &self.entropy), at, "auth.failed");
-            event.outcome = Outcome::Denied;
+            let mut event = Event::new(EventId::new(at, &self.entropy), at, crowd.deed.action);
+            event.outcome = crowd.deed.outcome;
             event.actor = Actor::anonymous();
             event.meta("count", crowd.count);
             event.meta("minute", crowd.minute.to_string());
             event.meta("network", crowd.network);
-            event.meta("reason", crowd.reason);
+            event.meta("reason", crowd.deed.reason);
             self.append(event).await?;
         }
         Ok(())

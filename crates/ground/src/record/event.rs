@@ -20,7 +20,7 @@ pub fn default_tenant() -> Arc<str> {
 }
 
 /// How what an event tells of ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// It was done.
     Success,

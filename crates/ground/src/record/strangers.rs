@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
+use super::Outcome;
 use crate::clock::Time;
 
 /// Events recorded singly per reason, network and minute.
@@ -17,9 +18,17 @@ pub(super) enum Verdict {
     Counted,
 }
 
+/// What strangers do, as the record calls it, how it ended, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Deed {
+    pub(super) action: &'static str,
+    pub(super) outcome: Outcome,
+    pub(super) reason: &'static str,
+}
+
 /// Those who came after the first ten.
 pub(super) struct Crowd {
-    pub(super) reason: &'static str,
+    pub(super) deed: Deed,
     pub(super) network: String,
     pub(super) minute: Time,
     pub(super) count: i64,
@@ -27,7 +36,7 @@ pub(super) struct Crowd {
 
 #[derive(PartialEq, Eq, Hash)]
 struct Group {
-    reason: &'static str,
+    deed: Deed,
     network: Network,
     minute: i64,
 }
@@ -70,10 +79,10 @@ impl std::fmt::Display for Network {
 pub(super) struct Strangers(Mutex<HashMap<Group, i64>>);
 
 impl Strangers {
-    pub(super) fn meet(&self, reason: &'static str, ip: Option<IpAddr>, now: Time) -> Verdict {
+    pub(super) fn meet(&self, deed: Deed, ip: Option<IpAddr>, now: Time) -> Verdict {
         let minute = now.0.div_euclid(MINUTE);
         let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut group = Group { reason, network: Network::of(ip), minute };
+        let mut group = Group { deed, network: Network::of(ip), minute };
         if groups.len() >= MAX_GROUPS && !groups.contains_key(&group) {
             group.network = Network::Other;
         }
@@ -91,7 +100,7 @@ impl Strangers {
             groups.extract_if(|group, _| group.minute < current || group.minute > current + 1);
         over.filter(|(_, count)| *count > SINGLE)
             .map(|(group, count)| Crowd {
-                reason: group.reason,
+                deed: group.deed,
                 network: group.network.to_string(),
                 minute: Time(group.minute.saturating_mul(MINUTE)),
                 count: count - SINGLE,
@@ -104,9 +113,11 @@ impl Strangers {
 mod tests {
     use super::*;
 
+    const BAD: Deed = Deed { action: "auth.failed", outcome: Outcome::Denied, reason: "bad" };
+
     fn singles(strangers: &Strangers, ip: &str, times: usize) -> usize {
         let ip = Some(ip.parse().unwrap());
-        let met = (0..times).map(|_| strangers.meet("bad", ip, Time(5 * MINUTE)));
+        let met = (0..times).map(|_| strangers.meet(BAD, ip, Time(5 * MINUTE)));
         met.filter(|verdict| matches!(verdict, Verdict::Single)).count()
     }
 
@@ -128,7 +139,7 @@ mod tests {
     fn many_networks_do_not_grow_the_memory() {
         let strangers = Strangers::default();
         for n in 0..100_000_u32 {
-            strangers.meet("bad", Some(std::net::Ipv4Addr::from(n << 8).into()), Time(0));
+            strangers.meet(BAD, Some(std::net::Ipv4Addr::from(n << 8).into()), Time(0));
         }
         assert!(strangers.0.lock().unwrap().len() <= MAX_GROUPS + 1);
     }

@@ -255,3 +255,20 @@ async fn without_events_of_what_is_allowed_the_answers_are_the_same() {
     assert_eq!(all.events("decision.made").await.len(), 9);
     assert_eq!(none.events("decision.made").await.len(), 2);
 }
+
+#[tokio::test]
+async fn strangers_who_are_let_through_are_counted_as_what_they_are() {
+    let app = TestApp::start().await;
+    app.operator().put("/api/v1/guards/npu", json!({"mode": "observe"})).await.expect(200);
+    routes(&app, json!([{"path": "/*", "callers": ["*"], "guard": "npu"}])).await;
+    for _ in 0..25 {
+        asks(&app, As::Nobody, "GET /").await.expect(200);
+    }
+    let end = countersign_ground::clock::Time::MAX;
+    app.server.app.record.append_crowds(end).await.unwrap();
+    let events = app.events("decision.made").await;
+    assert_eq!(events.len(), 11);
+    assert!(events.iter().all(|event| event["outcome"] == "would_deny"));
+    assert_eq!(events[0]["metadata"]["count"], 15);
+    assert!(app.events("auth.failed").await.is_empty());
+}
