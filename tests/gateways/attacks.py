@@ -12,7 +12,7 @@ from paths import paths
 from smuggling import smuggling
 
 # Set it once Countersign refuses, as `method_override`, a header that names another method than the request's.
-REFUSES_METHOD_OVERRIDE = False
+REFUSES_METHOD_OVERRIDE = True
 
 
 def documented(at):

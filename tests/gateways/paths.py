@@ -6,7 +6,7 @@ import urllib.parse
 from installation import NOT_HTTP
 
 # Set it once `%3b` is as ambiguous as `;`.
-REFUSES_ESCAPED_SEMICOLON = False
+REFUSES_ESCAPED_SEMICOLON = True
 
 
 def readings(path):

@@ -10,7 +10,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use countersign_policy::{Asked, Authz, Permissions};
+use countersign_policy::authz::Asked;
+use countersign_policy::{Authz, Permissions};
 use serde_json::json;
 
 const RULES: &str = r#"package countersign.authz

@@ -13,8 +13,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::{env, fs};
 
+use countersign_policy::authz::{Answer, Asked};
 use countersign_policy::{
-    Answer, Asked, Authz, Form, Holder, Json, Matrix, Packages, Permissions, Policies, Question,
+    Authz, Form, Holder, Json, Matrix, Packages, Permissions, Policies, Question,
 };
 use serde_json::{Value, json};
 

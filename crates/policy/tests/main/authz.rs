@@ -7,7 +7,8 @@ mod scopes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use countersign_policy::{Answer, Asked, Authz, InvalidAuthz, Permissions};
+use countersign_policy::authz::{Answer, Asked};
+use countersign_policy::{Authz, InvalidAuthz, Permissions};
 use insta::assert_snapshot;
 
 /// When everything here is asked.

@@ -103,13 +103,13 @@ async fn rules_are_asked_at_gateways_too_behind_the_guard_of_the_route() {
     .await;
     let token = agent(&app, &["npu:write"]).await;
     for (who, request, reason) in [
-        (As::Bearer(&*token), "GET /npu/2?x=/secret/", None),
-        (As::Bearer(&*token), "POST /npu/1", None),
-        (As::Bearer(&*token), "POST /npu/2", Some("reading_only")),
-        (As::Bearer(&*token), "GET /secret/1", Some("policy_denied")),
+        (As::Bearer(&token), "GET /npu/2?x=/secret/", None),
+        (As::Bearer(&token), "POST /npu/1", None),
+        (As::Bearer(&token), "POST /npu/2", Some("reading_only")),
+        (As::Bearer(&token), "GET /secret/1", Some("policy_denied")),
         (As::Bearer(OPERATOR), "GET /secret/1", None),
         (As::Machine(MACHINE), "POST /secret/1", None),
-        (As::Bearer(&*token), "POST /seen/1", None),
+        (As::Bearer(&token), "POST /seen/1", None),
     ] {
         let answer = asks(&app, who, request).await;
         match reason {

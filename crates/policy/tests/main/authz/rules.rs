@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use countersign_policy::{Asked, Authz, Permissions};
+use countersign_policy::authz::Asked;
+use countersign_policy::{Authz, Permissions};
 use insta::assert_snapshot;
 
 use super::{NOW, ask, faults, read, told};

@@ -1,6 +1,7 @@
 //! The table of endpoints, also against one that is searched line by line.
 
-use countersign_policy::{Answer, Asked, Authz, Permissions};
+use countersign_policy::authz::{Answer, Asked};
+use countersign_policy::{Authz, Permissions};
 use insta::assert_snapshot;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
