@@ -171,9 +171,10 @@ async fn what_nobody_was_refused_is_counted_likewise() {
     }
     assert_eq!(app.events("decision.made").await.len(), 10);
     app.server.app.record.append_crowds(Time::MAX).await.unwrap();
-    let counted = app.events("auth.failed").await.remove(0);
+    let counted = app.events("decision.made").await.remove(0);
     let metadata = &counted["metadata"];
     assert_eq!((&metadata["count"], &metadata["reason"]), (&json!(2), &json!("no-credentials")));
+    assert_eq!(counted["outcome"], "denied");
 }
 
 #[tokio::test]
