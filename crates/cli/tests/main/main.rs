@@ -13,6 +13,7 @@ mod decisions;
 mod double;
 mod faults;
 mod fleet;
+mod gateways;
 mod http;
 mod keys;
 mod ledger;
