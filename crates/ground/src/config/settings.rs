@@ -71,7 +71,7 @@ pub const SETTINGS: &[Setting] = &[
     unset("ROUTES_FILE", "route table for gateways, read again when it changes"),
     unset(
         "POLICY_DIR",
-        "directory of packages in Rego, read again when it changes; `policies` where there is one",
+        "directory of rules in Rego, read again when it changes; `policies` where there is one",
     ),
     plain("RBAC_ENFORCE", "true", "what the guard `rbac` starts with: `false` only observes"),
     plain("SSH_SIGN_ENFORCE", "true", "the same for the guard `ssh-sign`"),
