@@ -166,7 +166,7 @@ pub async fn write_guard_traffic(app: &App) -> db::Result<()> {
 /// # Errors
 /// When the database fails.
 pub async fn forget_guard_traffic(app: &App) -> db::Result<()> {
-    app.law.guards.traffic.forget();
+    app.law.guards.forget_sources();
     guards::store::forget(&app.db, app.clock.now() - GUARD_TRAFFIC).await
 }
 

@@ -289,9 +289,10 @@ impl Metrics {
         self.decided(OTHER, OTHER, decision)
     }
 
-    /// Counts what a guard did: `allowed`, `would_deny` or `denied`.
-    pub fn guarded(&self, guard: &str, mode: &'static str, outcome: &'static str) {
-        self.guarded.get_or_create(&Guarded { guard: guard.into(), mode, outcome }).inc();
+    /// Where it is counted what a guard did: `allowed`, `would_deny` or `denied`.
+    #[must_use]
+    pub fn guarded(&self, guard: &str, mode: &'static str, outcome: &'static str) -> Counter {
+        self.guarded.get_or_create_owned(&Guarded { guard: guard.into(), mode, outcome })
     }
 
     /// Notes what a guard does from now on: 0 off, 1 observe, 2 enforce, and for how many of a hundred.

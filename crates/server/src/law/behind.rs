@@ -16,7 +16,7 @@ use super::passage::Asked;
 pub(super) struct Behind<'b> {
     /// Its name, and what it does about this caller; none where everything is enforced.
     pub(super) guard: Option<(&'b str, Mode)>,
-    /// As denials are grouped: a method and a route's path, or a permission of our own.
+    /// A route's path, or a permission of our own.
     pub(super) route: &'b str,
     /// What is needed, where that is a permission.
     pub(super) permission: Option<&'b str>,
@@ -27,6 +27,14 @@ pub(super) struct Behind<'b> {
 }
 
 impl Behind<'_> {
+    /// As denials are grouped: a method and a route's path, or a permission of our own.
+    fn name(&self) -> String {
+        match self.asked {
+            Some(asked) => format!("{} {}", asked.method, self.route),
+            None => self.route.to_owned(),
+        }
+    }
+
     fn enforces(&self) -> bool {
         self.guard.is_none_or(|(_, mode)| mode == Mode::Enforce)
     }
@@ -34,6 +42,7 @@ impl Behind<'_> {
     /// What the record says besides the decision, in its RFC 8785 form.
     fn told(&self) -> String {
         let guard = self.guard.map(|(name, mode)| (name, mode.as_str()));
+        let name = self.name();
         let members = [
             ("credential", self.refused),
             ("guard", guard.map(|(name, _)| name)),
@@ -41,7 +50,7 @@ impl Behind<'_> {
             ("method", self.asked.map(|asked| asked.method)),
             ("mode", guard.map(|(_, mode)| mode)),
             ("path", self.asked.map(Asked::path)),
-            ("route", Some(self.route)),
+            ("route", Some(&*name)),
         ];
         let mut out = String::with_capacity(192);
         for (name, value) in members.into_iter().filter_map(|(name, value)| Some((name, value?))) {
@@ -100,15 +109,16 @@ impl Law {
     /// Counts one that a guard had nothing against.
     pub(super) fn let_through(&self, behind: &Behind<'_>, caller: &Caller) {
         let Some((guard, mode)) = behind.guard else { return };
-        self.metrics.guarded(guard, mode.as_str(), "allowed");
         let proven = !matches!(caller.who, Who::Anonymous);
-        self.guards.pass(guard, caller.origin.ip.filter(|_| proven));
+        let counter = || self.metrics.guarded(guard, mode.as_str(), "allowed");
+        self.guards.pass((guard, mode), caller.origin.ip.filter(|_| proven), counter);
     }
 
     fn count_denied(&self, behind: &Behind<'_>, caller: &Caller, decision: &Decision, at: Time) {
         let Some((guard, mode)) = behind.guard else { return };
         let passed = mode != Mode::Enforce;
-        self.metrics.guarded(guard, mode.as_str(), if passed { "would_deny" } else { "denied" });
+        let outcome = if passed { "would_deny" } else { "denied" };
+        self.metrics.guarded(guard, mode.as_str(), outcome).inc();
         let permission = behind.permission.unwrap_or_default();
         let held = match &caller.who {
             Who::Agent(token) => {
@@ -121,7 +131,7 @@ impl Law {
             guard: guard.into(),
             minute: at.0.div_euclid(60_000_000),
             caller: named(caller),
-            route: behind.route.to_owned(),
+            route: behind.name(),
             reason: behind.refused.map_or_else(|| decision.reason().to_string(), str::to_owned),
         };
         self.guards.traffic.deny(group, &Denied { passed, permission, held }, at);

@@ -2,14 +2,15 @@
 
 mod traffic;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::hmac;
+use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 
 pub use traffic::{Denied, Group, Noted, Tally, Traffic};
@@ -60,9 +61,23 @@ pub struct Guard {
     pub sides: Sides,
     /// Raised by every change: an older one never replaces a newer.
     pub revision: i64,
-    /// What it has let through since that was last written down.
-    passed: Arc<AtomicU64>,
+    /// What it has let through; lasts when the guard changes.
+    passed: Arc<Passed>,
 }
+
+/// What a guard has let through.
+#[derive(Debug, Default)]
+struct Passed {
+    /// Since that was last written down.
+    count: AtomicU64,
+    /// From where somebody came who proved who they are, not long ago.
+    from: RwLock<HashSet<IpAddr>>,
+    /// Where they are counted, by what the guard did.
+    counters: [OnceLock<Counter>; 3],
+}
+
+/// The most addresses of a guard that are kept in mind.
+const MOST_SOURCES: usize = 10_000;
 
 /// The key by which callers are divided.
 #[derive(Clone)]
@@ -128,6 +143,24 @@ impl Guard {
         };
         if spared { Mode::Observe } else { self.mode }
     }
+
+    /// Counts one that it had nothing against; gives the address back if it is news that somebody has proved there
+    /// who they are.
+    fn pass(
+        &self,
+        mode: Mode,
+        from: Option<IpAddr>,
+        counter: impl FnOnce() -> Counter,
+    ) -> Option<IpAddr> {
+        self.passed.count.fetch_add(1, Ordering::Relaxed);
+        self.passed.counters[mode as usize].get_or_init(counter).inc();
+        let from = from?.to_canonical();
+        if self.passed.from.read().unwrap_or_else(PoisonError::into_inner).contains(&from) {
+            return None;
+        }
+        let mut known = self.passed.from.write().unwrap_or_else(PoisonError::into_inner);
+        (known.len() < MOST_SOURCES && known.insert(from)).then_some(from)
+    }
 }
 
 /// All guards, and what passes them.
@@ -152,10 +185,23 @@ impl Guards {
     }
 
     /// Counts one that a guard had nothing against, and the address if they proved who they are.
-    pub fn pass(&self, name: &str, proven_from: Option<IpAddr>) {
-        if let Some(guard) = self.all.load().get(name) {
-            guard.passed.fetch_add(1, Ordering::Relaxed);
-            self.traffic.proven(&guard.name, proven_from);
+    pub fn pass(
+        &self,
+        (name, mode): (&str, Mode),
+        proven_from: Option<IpAddr>,
+        counter: impl FnOnce() -> Counter,
+    ) {
+        if let Some(guard) = self.all.load().get(name)
+            && let Some(from) = guard.pass(mode, proven_from, counter)
+        {
+            self.traffic.proven(Arc::clone(&guard.name), from);
+        }
+    }
+
+    /// Forgets which addresses were noted: they are noted again when somebody comes.
+    pub fn forget_sources(&self) {
+        for guard in self.all.load().values() {
+            guard.passed.from.write().unwrap_or_else(PoisonError::into_inner).clear();
         }
     }
 
@@ -188,7 +234,7 @@ impl Guards {
         let all = self.all.load();
         let taken = all
             .values()
-            .map(|guard| (Arc::clone(&guard.name), guard.passed.swap(0, Ordering::Relaxed)));
+            .map(|guard| (Arc::clone(&guard.name), guard.passed.count.swap(0, Ordering::Relaxed)));
         taken.filter(|(_, passed)| *passed > 0).collect()
     }
 
@@ -197,7 +243,7 @@ impl Guards {
         let all = self.all.load();
         for (guard, passed) in passed {
             if let Some(guard) = all.get(&guard) {
-                guard.passed.fetch_add(passed, Ordering::Relaxed);
+                guard.passed.count.fetch_add(passed, Ordering::Relaxed);
             }
         }
         self.traffic.put_back(noted);
@@ -251,12 +297,12 @@ mod tests {
             |mode, revision| Guard::new("one".into(), mode, 100, Sides::new(&[1; 32]), revision);
         assert_eq!(guards.holds("one", Side::From(None)), Mode::Enforce, "not known yet");
         guards.put(vec![of(Mode::Observe, 2)]);
-        guards.pass("one", None);
+        guards.pass(("one", Mode::Observe), None, Counter::default);
         guards.put(vec![of(Mode::Enforce, 1)]);
         assert_eq!(guards.holds("one", Side::From(None)), Mode::Observe);
         guards.put(vec![of(Mode::Off, 3)]);
         assert_eq!(guards.holds("one", Side::From(None)), Mode::Off);
-        guards.pass("one", None);
+        guards.pass(("one", Mode::Observe), None, Counter::default);
         assert_eq!(guards.take_passed(), [("one".into(), 2)]);
         assert_eq!(guards.take_passed(), []);
     }

@@ -135,10 +135,9 @@ impl Law {
         let caller = Caller { tenant: who.home(), who, origin };
         let number = self.policy.load(Ordering::Acquire);
         let ruling = ruling(passing, &caller.who);
-        let name = format!("{} {}", asked.method, route.path);
         let behind = Behind {
             guard,
-            route: &name,
+            route: &route.path,
             permission: route.permission().map(Permission::as_str),
             asked: Some(asked),
             refused: passing.refused.map(|refusal| refusal.reason),

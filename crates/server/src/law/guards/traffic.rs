@@ -4,7 +4,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use countersign_ground::clock::Time;
 
@@ -61,17 +61,11 @@ pub struct Noted {
 
 /// What has not been written yet.
 #[derive(Debug, Default)]
-pub struct Traffic {
-    noted: Mutex<Noted>,
-    /// Addresses that have been noted not long ago.
-    known: RwLock<HashSet<(Arc<str>, IpAddr)>>,
-}
+pub struct Traffic(Mutex<Noted>);
 
 /// The most groups between two writes, and of them of callers who proved nothing.
 const MOST: usize = 2_000;
 const MOST_STRANGERS: usize = 200;
-/// The most addresses that are kept in mind.
-const MOST_SOURCES: usize = 10_000;
 
 /// In place of a caller, when there are too many.
 const OTHERS: &str = "others";
@@ -92,17 +86,9 @@ impl Traffic {
         (tally.held, tally.last) = (denied.held, at);
     }
 
-    /// Notes that somebody at this address has proved who they are.
-    pub fn proven(&self, guard: &Arc<str>, from: Option<IpAddr>) {
-        let Some(from) = from.map(|ip| ip.to_canonical()) else { return };
-        let source = (Arc::clone(guard), from);
-        if self.known.read().unwrap_or_else(PoisonError::into_inner).contains(&source) {
-            return;
-        }
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() < MOST_SOURCES && known.insert(source.clone()) {
-            self.noted().sources.insert(source);
-        }
+    /// Notes that somebody at this address has proved to a guard who they are.
+    pub fn proven(&self, guard: Arc<str>, from: IpAddr) {
+        self.noted().sources.insert((guard, from));
     }
 
     /// Takes what was noted.
@@ -128,12 +114,7 @@ impl Traffic {
         }
     }
 
-    /// Forgets which addresses were noted: they are noted again when somebody comes.
-    pub fn forget(&self) {
-        self.known.write().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
     fn noted(&self) -> std::sync::MutexGuard<'_, Noted> {
-        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
