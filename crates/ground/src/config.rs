@@ -333,6 +333,9 @@ impl Config {
             if self.cors_origin == "*" {
                 fault("CORS_ORIGIN", "must name an origin in production");
             }
+            if self.guards.rbac_fails_open {
+                fault("RBAC_FAIL_OPEN", "must be `false` in production");
+            }
             if !self.issuer.as_deref().is_some_and(|issuer| issuer.starts_with("https://")) {
                 fault("ISSUER_URL", "must be an `https` URL in production");
             }

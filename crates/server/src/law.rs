@@ -65,6 +65,8 @@ pub struct Law {
     open: bool,
     /// How many of a hundred allowed questions are told.
     log_allow: u8,
+    /// What the guard `rbac` would refuse for want of a role passes: the one exception to denying on doubt.
+    fails_open: bool,
     record: Arc<Record>,
     clock: Clock,
     entropy: Entropy,
@@ -95,6 +97,8 @@ pub struct Parts {
     pub open: bool,
     /// How many of a hundred allowed questions are told.
     pub log_allow: u8,
+    /// What the guard `rbac` would refuse for want of a role passes.
+    pub fails_open: bool,
     /// How far memory follows what other nodes change.
     pub following: Following,
     /// Where nodes count together.
@@ -116,7 +120,7 @@ impl Law {
     #[must_use]
     pub fn new(parts: Parts, machine_token: Option<&str>) -> Self {
         let Parts { directory, keys, record, metrics, clock, entropy, issuer, .. } = parts;
-        let Parts { policies, open, log_allow, following, shared, .. } = parts;
+        let Parts { policies, open, log_allow, fails_open, following, shared, .. } = parts;
         let machine = machine_token.map(|token| keys.digest().digest(token));
         let tokens = Tokens::new(Arc::clone(&keys), Arc::clone(&directory), Arc::clone(&issuer));
         Self {
@@ -132,6 +136,7 @@ impl Law {
             machine,
             open,
             log_allow,
+            fails_open,
             record,
             metrics,
             clock,

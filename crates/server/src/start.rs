@@ -255,9 +255,11 @@ impl Server {
             },
             open: !config.pdp_require_auth,
             log_allow: config.log_allow_percent,
+            fails_open: config.guards.rbac_fails_open,
             following: Following::new(db.engine_name() == "sqlite", config.database_grace),
             shared: shared.clone(),
         };
+        metrics.degraded("rbac_fail_open", config.guards.rbac_fails_open);
         metrics.matrix_loaded(true);
         metrics.matrix(&matrix);
         let law = Law::new(parts, config.machine_token.as_ref().map(Secret::reveal));

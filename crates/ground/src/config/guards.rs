@@ -8,6 +8,8 @@ use super::{parse, within};
 pub struct GuardSettings {
     /// `rbac`.
     pub rbac: bool,
+    /// What `rbac` would refuse for want of a role passes.
+    pub rbac_fails_open: bool,
     /// `ssh-sign`.
     pub ssh_sign: bool,
     /// `service-auth`.
@@ -20,8 +22,9 @@ pub(super) fn guards(values: &mut Values) -> GuardSettings {
     let mut flag = |name| values.get(name, "`true` or `false`", parse::<bool>).unwrap_or(true);
     let (rbac, ssh_sign) = (flag("RBAC_ENFORCE"), flag("SSH_SIGN_ENFORCE"));
     let service_auth = flag("SERVICE_AUTH_ENFORCEMENT_MODE");
+    let rbac_fails_open = flag("RBAC_FAIL_OPEN");
     let name = "SERVICE_AUTH_CIRCUIT_BREAKER_PERCENTAGE";
     let percent = values.get(name, "a number from 0 to 100", within(0, 100));
     let service_auth_percent = percent.and_then(|percent| percent.try_into().ok()).unwrap_or(100);
-    GuardSettings { rbac, ssh_sign, service_auth, service_auth_percent }
+    GuardSettings { rbac, rbac_fails_open, ssh_sign, service_auth, service_auth_percent }
 }

@@ -74,6 +74,11 @@ pub const SETTINGS: &[Setting] = &[
         "directory of rules in Rego, read again when it changes; `policies` where there is one",
     ),
     plain("RBAC_ENFORCE", "true", "what the guard `rbac` starts with: `false` only observes"),
+    plain(
+        "RBAC_FAIL_OPEN",
+        "false",
+        "`true` lets pass what the guard `rbac` would refuse for want of a role; not in production",
+    ),
     plain("SSH_SIGN_ENFORCE", "true", "the same for the guard `ssh-sign`"),
     plain("SERVICE_AUTH_ENFORCEMENT_MODE", "false", "the same for the guard `service-auth`"),
     plain(

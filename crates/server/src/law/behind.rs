@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use countersign_ground::clock::Time;
 use countersign_ground::problem::Problem;
 use countersign_ground::record::Outcome;
-use countersign_policy::{Decision, Effect, write_text};
+use countersign_policy::{Decision, Effect, Reason, write_text};
 
 use super::Law;
 use super::caller::{Caller, Who};
@@ -65,6 +65,22 @@ impl Behind<'_> {
 }
 
 impl Law {
+    /// What was answered, or, where the guard `rbac` is told to fail open, that it passes for want of a role.
+    pub(super) fn open(
+        &self,
+        guard: Option<(&str, Mode)>,
+        answer: Result<Reason, Reason>,
+    ) -> Result<Reason, Reason> {
+        if !self.fails_open || guard != Some(("rbac", Mode::Enforce)) {
+            return answer;
+        }
+        match answer {
+            Err(Reason::NoCredentials) => Ok(Reason::Word("fail-open-no-credentials")),
+            Err(Reason::InsufficientPermissions) => Ok(Reason::Word("fail-open-insufficient")),
+            other => other,
+        }
+    }
+
     /// Records what was decided about `resource`; says whether the request passes.
     ///
     /// # Errors

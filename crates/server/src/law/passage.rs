@@ -134,7 +134,8 @@ impl Law {
         }
         let caller = Caller { tenant: who.home(), who, origin };
         let number = self.policy.load(Ordering::Acquire);
-        let ruling = ruling(passing, &caller.who);
+        let (permission, answer) = ruling(passing, &caller.who);
+        let ruling = (permission, self.open(guard, answer));
         let behind = Behind {
             guard,
             route: &route.path,

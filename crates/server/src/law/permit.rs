@@ -240,6 +240,7 @@ impl Law {
         };
         let mode = A::GUARD.map(|guard| self.guards.holds(guard, caller.who.side(&caller.origin)));
         let reason = if mode == Some(Mode::Off) { Ok(Reason::Word(DISABLED)) } else { reason };
+        let reason = self.open(A::GUARD.zip(mode), reason);
         let policies = Arc::clone(&self.policies());
         let mut decision = Decision::because(&question, reason, &policies.matrix);
         if decision.effect() == Effect::Allow && policies.authz.is_some() {

@@ -218,6 +218,38 @@ async fn our_own_resources_are_behind_the_guard_rbac_and_our_own_doors_are_not()
 }
 
 #[tokio::test]
+async fn the_guard_rbac_fails_open_where_it_is_told_to_and_says_so() {
+    let settings = [("POLICY_DIR", "tests/no-packages"), ("RBAC_FAIL_OPEN", "true")];
+    let app = TestApp::with(&settings).await;
+    set(&app, "npu", json!({"mode": "enforce"})).await;
+    routes(
+        &app,
+        json!([
+            {"path": "/open", "permission": "npu:read", "guard": "rbac"},
+            {"path": "/shut", "permission": "npu:read", "guard": "npu"},
+            {"path": "/none", "callers": ["operator"], "guard": "rbac"},
+        ]),
+    )
+    .await;
+    let agent = app.agent("curious", &["npu:write"]).await;
+    let token = app.token(&agent).await;
+    app.nobody().get("/api/v1/policy/packages").await.expect(200);
+    asks(&app, As::Bearer(&token), "GET /open").await.expect(200);
+    asks(&app, As::Bearer(&token), "GET /shut").await.problem(403, "INSUFFICIENT_SCOPE");
+    asks(&app, As::Bearer(&token), "GET /none").await.problem(403, "FORBIDDEN");
+    asks(&app, As::Bearer("nonsense"), "GET /open").await.problem(401, "UNAUTHORIZED");
+    app.client(As::Bearer(&token)).get("/api/v1/agents").await.problem(403, "INSUFFICIENT_SCOPE");
+    let reasons: Vec<_> = app.events("decision.made").await;
+    let told = |word: &str| {
+        reasons.iter().any(|one| one["metadata"]["reason"] == word && one["outcome"] == "success")
+    };
+    assert!(told("fail-open-no-credentials") && told("fail-open-insufficient"));
+    assert_eq!(app.operator().get("/api/v1/rbac/info").await.expect(200)["fail_open"], true);
+    let ready = app.nobody().get("/readyz").await.expect(200);
+    assert_eq!(ready["degraded"], json!(["rbac_fail_open"]));
+}
+
+#[tokio::test]
 async fn what_was_counted_survives_a_restart_and_is_forgotten_after_a_week() {
     let app = TestApp::start().await;
     set(&app, "npu", json!({"mode": "observe"})).await;

@@ -63,6 +63,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ("ROUTES_FILE", &["no/such/file.json"]),
     ("POLICY_DIR", &["no/such/directory"]),
     ("RBAC_ENFORCE", &["no", "observe"]),
+    ("RBAC_FAIL_OPEN", &["yes", "1"]),
     ("SSH_SIGN_ENFORCE", &["yes", "on"]),
     ("SERVICE_AUTH_ENFORCEMENT_MODE", &["1", "enforce"]),
     ("SERVICE_AUTH_CIRCUIT_BREAKER_PERCENTAGE", &["101", "-1", "half"]),

@@ -62,7 +62,7 @@ pub async fn info(State(app): State<App>, caller: Caller) -> Answer<Body<Info>> 
         resources: matrix.resources().into_iter().map(str::to_owned).collect(),
         // Of what is behind the guard; the identity endpoints always enforce.
         enforce_mode: app.law.guards.named("rbac").map_or("enforce", |guard| guard.mode.as_str()),
-        fail_open: false,
+        fail_open: app.config.guards.rbac_fails_open,
     }))
 }
 
