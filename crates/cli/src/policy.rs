@@ -42,7 +42,7 @@ keeps out of the record can't be asked again.")]
 Example:
   countersign policy validate policies")]
     Validate {
-        /// A policy directory: its packages are packages/*.rego
+        /// A policy directory: packages/*.rego, *.rego and data/*.json in it
         directory: PathBuf,
     },
 }

@@ -203,7 +203,6 @@ impl Server {
         tenants::store::begin(&db, now).await?;
         let overridden = guards::start(&db, &config.guards, now, &entropy).await?;
         overridden.iter().for_each(|warning| tracing::warn!("{warning}"));
-        config.warnings.extend(overridden);
         remember(&db, &directory, now).await?;
         let vault = config.vault.take().map(|settings| {
             let parts = vault::Parts {

@@ -16,7 +16,7 @@ use crate::since::Since;
 
 #[derive(Args)]
 pub(crate) struct Diff {
-    /// A policy directory: its packages are packages/*.rego
+    /// A policy directory: packages/*.rego, *.rego and data/*.json in it
     #[arg(long, value_name = "DIR")]
     against: PathBuf,
 

@@ -106,7 +106,7 @@ pub const SETTINGS: &[Setting] = &[
     unset("TLS_KEY_FILE", "their private key, PEM"),
     unset("TLS_CLIENT_CA_FILE", "authorities of client certificates, PEM; asks clients for one"),
     unset("METRICS_PORT", "a listener of its own for /metrics"),
-    unset("EXT_AUTHZ_PORT", "a listener for Envoy's external authorization (gRPC)"),
+    unset("EXT_AUTHZ_PORT", "a listener for Envoy's external authorization (gRPC, without TLS)"),
     plain("LOG_LEVEL", "info", "log filter; RUST_LOG is its other name"),
     unset("LOG_FORMAT", "`pretty` or `json`; by the terminal when unset"),
 ];

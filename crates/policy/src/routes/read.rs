@@ -236,7 +236,12 @@ fn allowed(text: &str) -> Option<Allowed> {
         // No service is called by the 36 characters of an agent's id.
         None => (if is_uuid(text) { "agent" } else { "service" }, text),
     };
-    is_word(id).then(|| Allowed::One(of, id.into()))
+    let lower = || id.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-');
+    let known = match of {
+        "agent" | "service" => lower(),
+        _ => true,
+    };
+    (known && is_word(id)).then(|| Allowed::One(of, id.into()))
 }
 
 fn is_uuid(text: &str) -> bool {

@@ -48,6 +48,9 @@ impl Ambiguity {
     }
 }
 
+/// The longest path, in bytes.
+const LONGEST: usize = 4_096;
+
 impl<'t> Target<'t> {
     /// Reads a target in its origin form.
     #[must_use]
@@ -57,6 +60,9 @@ impl<'t> Target<'t> {
             return Self { path: None, ambiguity: Some(Ambiguity::Path(what)) };
         }
         let path = target.split_once('?').map_or(target, |(path, _)| path);
+        if path.len() > LONGEST {
+            return Self { path: None, ambiguity: Some(Ambiguity::Path("its length")) };
+        }
         Self { path: Some(path), ambiguity: ambiguity(path.as_bytes()).map(Ambiguity::Path) }
     }
 }
@@ -76,10 +82,8 @@ pub(super) fn ambiguity(path: &[u8]) -> Option<&'static str> {
                     return Some(what);
                 }
                 // To whoever decodes twice it is another byte.
-                if byte == b'%'
-                    && let Some(what) = escape(rest).and_then(hidden)
-                {
-                    return Some(what);
+                if byte == b'%' && escape(rest).is_some() {
+                    return Some("what is escaped twice");
                 }
             }
             b'/' if after.first() == Some(&b'/') => return Some("an empty segment (`//`)"),

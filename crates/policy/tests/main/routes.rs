@@ -104,6 +104,7 @@ fn a_target_that_can_be_read_in_two_ways_is_refused_whatever_the_default() {
         "%2E",
         "%3b",
         "%253B",
+        "%2525",
         "%00",
         "%0a",
         "%",
@@ -140,18 +141,9 @@ fn a_target_that_can_be_read_in_two_ways_is_refused_whatever_the_default() {
         let query = format!("/a/x?{rest}");
         assert_eq!(found(&routes, "GET", "h", &query), "/routes/1", "{query}");
     }
-    for fine in [
-        "...",
-        "a..b",
-        ".well-known",
-        "%20",
-        "%C3%A9",
-        "%25",
-        "%2525",
-        "a%40b",
-        "~",
-        ":@!$&'()*+,=",
-    ] {
+    for fine in
+        ["...", "a..b", ".well-known", "%20", "%C3%A9", "%25x", "a%40b", "~", ":@!$&'()*+,="]
+    {
         assert_eq!(found(&routes, "GET", "h", &format!("/a/{fine}")), "/routes/1", "{fine}");
     }
     for target in ["", "*", "a", "http://h/a/x", "h:80", "\\a", " /a/x"] {
@@ -173,7 +165,7 @@ fn two_spellings_of_a_segment_are_one_segment() {
         &[
             ("/caf%C3%A9/a@b", "/routes/0"),
             ("/caf%c3%a9/a%40b", "/routes/0"),
-            ("/caf%C3%A9/a%2540b", "/routes/1"),
+            ("/caf%C3%A9/a%40%40b", "/routes/1"),
         ],
     );
 }

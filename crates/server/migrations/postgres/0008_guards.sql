@@ -22,6 +22,8 @@ CREATE TABLE guard_traffic (
     route TEXT COLLATE "C" NOT NULL,
     reason TEXT COLLATE "C" NOT NULL,
     permission TEXT COLLATE "C" NOT NULL,
+    -- What denied it.
+    package TEXT COLLATE "C" NOT NULL,
     allowed BIGINT NOT NULL,
     would_deny BIGINT NOT NULL,
     denied BIGINT NOT NULL,

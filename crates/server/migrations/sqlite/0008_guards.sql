@@ -22,6 +22,8 @@ CREATE TABLE guard_traffic (
     route TEXT NOT NULL,
     reason TEXT NOT NULL,
     permission TEXT NOT NULL,
+    -- What denied it.
+    package TEXT NOT NULL,
     allowed BIGINT NOT NULL,
     would_deny BIGINT NOT NULL,
     denied BIGINT NOT NULL,

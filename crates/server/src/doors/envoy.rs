@@ -3,6 +3,7 @@
 
 mod messages;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use self::messages::{
     CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValueOption, HttpRequest, HttpResponse,
     HttpStatus, OkHttpResponse, RpcStatus,
 };
-use super::extract::{Arrival, MAX_BODY, client_address, user_agent};
+use super::extract::{Arrival, client_address, user_agent};
 use super::forward::{noted, refused, told};
 use super::tls::certificate_of_pem;
 use crate::app::App;
@@ -29,6 +30,8 @@ use crate::law::passage::{Asked, Passage};
 
 /// Where it is asked.
 pub const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
+/// The largest question: Envoy's limit of a request's headers, and some more.
+const LARGEST: usize = 128 << 10;
 /// How long a question may take to arrive.
 const TIME: Duration = Duration::from_secs(10);
 /// What some services take for the same as the headers that tell who asks.
@@ -37,7 +40,13 @@ const LOOKALIKES: [&str; 4] = ["x_caller_id", "x_caller_type", "x_caller_roles",
 /// Answers Envoy.
 pub async fn check(State(app): State<App>, request: Request) -> Response {
     let arrival = request.extensions().get::<Arrival>().cloned();
-    let mut grpc = Grpc::new(ProstCodec::default()).max_decoding_message_size(MAX_BODY);
+    let gateway = arrival.as_ref().map(|arrival| arrival.peer.address.ip());
+    // Before anything of it is read.
+    if !gateway.is_some_and(|gateway| app.trusts(gateway)) {
+        let what = "only a trusted proxy may ask: add its address to TRUSTED_PROXIES";
+        return Status::permission_denied(what).into_http::<Body>().into_response();
+    }
+    let mut grpc = Grpc::new(ProstCodec::default()).max_decoding_message_size(LARGEST);
     let answering = grpc.unary(Door { app, arrival }, request);
     match tokio::time::timeout(TIME, answering).await {
         Ok(response) => response.map(Body::new),
@@ -58,11 +67,6 @@ impl UnaryService<CheckRequest> for Door {
     fn call(&mut self, request: tonic::Request<CheckRequest>) -> Self::Future {
         let (app, arrival) = (self.app.clone(), self.arrival.clone());
         Box::pin(async move {
-            let gateway = arrival.as_ref().map(|arrival| arrival.peer.address.ip());
-            if !gateway.is_some_and(|gateway| app.trusts(gateway)) {
-                let what = "only a trusted proxy may ask: add its address to TRUSTED_PROXIES";
-                return Err(Status::permission_denied(what));
-            }
             let request = request.into_inner();
             let answer = asked(&app, arrival.as_ref(), &request).await;
             Ok(tonic::Response::new(answer.unwrap_or_else(|problem| {
@@ -90,11 +94,23 @@ async fn asked(
         asked: None,
     };
     // Envoy has the query behind the path.
-    let asked = Asked { method: &http.method, host: &http.host, target: &http.path };
+    let (method, host) =
+        (sent(http, ":method", &http.method), sent(http, ":authority", &http.host));
+    let target = sent(http, ":path", &http.path);
+    let asked = Asked { method: &method, host: &host, target: &target };
     let certificate = source.and_then(|source| certificate_of_pem(&source.certificate));
     let passage = app.law.pass(&asked, &headers, certificate.as_ref(), origin).await?;
     noted(app, &passage);
     Ok(allowed(&passage))
+}
+
+/// What was sent, where Envoy tells it: what it says beside that has other characters in the place of what is not UTF-8.
+fn sent<'h>(http: &'h HttpRequest, name: &str, said: &'h str) -> Cow<'h, str> {
+    let mut raw = http.header_map.iter().flat_map(|map| &map.headers);
+    match raw.find(|header| header.key == name && !header.raw_value.is_empty()) {
+        Some(header) => String::from_utf8_lossy(&header.raw_value),
+        None => Cow::Borrowed(said),
+    }
 }
 
 /// The request's headers: as they were sent, where Envoy is set to say so, else with repeated ones joined.

@@ -205,8 +205,12 @@ impl Replay<'_> {
                     |(verdict, policy)| Answered::by(&verdict, &policy),
                 )
         };
-        let would = answer(self.would);
-        if (&was.effect, &was.reason) == (&would.effect, &would.reason) {
+        let (now, would) = (answer(self.now), answer(self.would));
+        let same = |one: &Answered, other: &Answered| {
+            (&one.effect, &one.reason) == (&other.effect, &other.reason)
+        };
+        // What other things have changed is not these rules' doing.
+        if same(&was, &would) || same(&now, &would) {
             return None;
         }
         let (subject, resource) = (question.subject, question.resource);
@@ -217,7 +221,7 @@ impl Replay<'_> {
             action: question.action.name.to_owned(),
             resource: format!("{}/{}", resource.kind, resource.id),
             was,
-            now: answer(self.now),
+            now,
             would,
         })
     }

@@ -128,7 +128,7 @@ impl Protocol {
 
 /// Questions at once on one connection.
 #[cfg(feature = "ext-authz")]
-const MOST_STREAMS: u32 = 1_000;
+const MOST_STREAMS: u32 = 100;
 
 /// One connection, from its first byte to its last.
 struct Connection {

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::openapi::ProblemBody;
 use crate::app::App;
+use crate::features::guards;
 use crate::law::action::ReadConfig;
 use crate::law::caller::Caller;
 
@@ -45,5 +46,9 @@ pub async fn show(State(app): State<App>, caller: Caller) -> Result<Body<Setting
         meaning: meaning(one.name).map_or("", |setting| setting.meaning),
     };
     let data = app.config.effective.iter().map(shown).collect();
-    Ok(Body(Settings { data, warnings: app.config.warnings.clone() }))
+    let mut warnings = app.config.warnings.clone();
+    for guard in guards::store::list(&app.db).await? {
+        warnings.extend(guard.overrides());
+    }
+    Ok(Body(Settings { data, warnings }))
 }

@@ -46,6 +46,15 @@ pub struct Stored {
     overrides_variable: bool,
 }
 
+impl Stored {
+    /// A warning, where it does not do what its variable says.
+    #[must_use]
+    pub fn overrides(&self) -> Option<String> {
+        let (variable, name) = (self.variable.filter(|_| self.overrides_variable)?, &self.name);
+        Some(format!("{variable} does not say what the guard `{name}` does: that was set by hand"))
+    }
+}
+
 /// What a guard is to do.
 #[derive(Debug, Clone)]
 pub struct Change {
@@ -69,14 +78,17 @@ pub enum GuardError {
     #[error("there is no guard `{0}`: `PUT` makes one")]
     NotFound(String),
     /// There are too many already.
-    #[error("there may be {MOST} guards")]
+    #[error("there may be {MOST} guards: change one that is there")]
     TooMany,
+    /// Nobody said that it is expected.
+    #[error("nobody has accepted this group: `report` lists what is")]
+    NotAccepted,
 }
 
 impl From<GuardError> for Problem {
     fn from(error: GuardError) -> Self {
         let code = match error {
-            GuardError::NotFound(_) => Code::NotFound,
+            GuardError::NotFound(_) | GuardError::NotAccepted => Code::NotFound,
             GuardError::TooMany => Code::Conflict,
         };
         Self::new(code, error.to_string())
@@ -97,7 +109,29 @@ impl BuiltIn {
     fn said(&self) -> String {
         format!("{}:{}", self.mode.as_str(), self.percent)
     }
+
+    /// What its variables want changed, that said `boot` at the last start: only what one of them says anew.
+    fn wants(&self, before: Option<&Stored>, boot: Option<&str>) -> Option<Change> {
+        let name = self.name.into();
+        let (Some(before), Some((mode, percent))) =
+            (before, boot.and_then(|it| it.split_once(':')))
+        else {
+            let reason = format!("as `{}` says", self.variable);
+            return Some(Change { name, mode: self.mode, percent: Some(self.percent), reason });
+        };
+        let anew = (mode != self.mode.as_str(), percent != self.percent.to_string());
+        let (mode, percent, variable) = match anew {
+            (false, false) => return None,
+            (true, true) => (self.mode, self.percent, self.variable),
+            (true, false) => (self.mode, before.percent, self.variable),
+            (false, true) => (before.mode, self.percent, PERCENTAGE),
+        };
+        Some(Change { name, mode, percent: Some(percent), reason: format!("as `{variable}` says") })
+    }
 }
+
+/// The variable of a share.
+const PERCENTAGE: &str = "SERVICE_AUTH_CIRCUIT_BREAKER_PERCENTAGE";
 
 /// The variables of the guards that are built in.
 const VARIABLES: [(&str, &str); 3] = [
@@ -144,14 +178,8 @@ pub async fn start(
             Box::pin(async move {
                 let before = store::find(tx, guard.name).await?;
                 let boot = store::boot(tx, guard.name).await?;
-                if boot.as_deref() == Some(&*guard.said()) {
+                let Some(change) = guard.wants(before.as_ref(), boot.as_deref()) else {
                     return Ok(before);
-                }
-                let change = Change {
-                    name: guard.name.into(),
-                    mode: guard.mode,
-                    percent: Some(guard.percent),
-                    reason: format!("as `{}` says", guard.variable),
                 };
                 let after = store::set(tx, permit, &change, &key[..], now).await?;
                 store::set_boot(tx, guard.name, &guard.said()).await?;
@@ -162,14 +190,7 @@ pub async fn start(
                 Ok::<_, db::Error>(Some(after))
             })
         });
-        let differs =
-            |stored: &Stored| (stored.mode, stored.percent) != (guard.mode, guard.percent);
-        if applied.await?.as_ref().is_some_and(differs) {
-            overridden.push(format!(
-                "{} does not say what the guard `{}` does: that was set by hand",
-                guard.variable, guard.name
-            ));
-        }
+        overridden.extend(applied.await?.as_ref().and_then(Stored::overrides));
     }
     Ok(overridden)
 }

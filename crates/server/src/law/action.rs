@@ -94,11 +94,11 @@ actions! {
     /// Read the packages again.
     ReloadPackages "rbac" "reload" Installation;
     /// See the route table.
-    ReadRoutes "routes" "read" Tenant;
+    ReadRoutes "routes" "read" Installation;
     /// Put another route table in force: whoever can, opens and closes every service behind a gateway.
     WriteRoutes "routes" "write" Installation;
     /// See the guards and their modes.
-    ReadGuards "guards" "read" Tenant;
+    ReadGuards "guards" "read" Installation;
     /// See what guards have denied or would have, whoever it was.
     ReportGuards "guards" "read" Installation;
     /// Change a guard, or accept what it denies.

@@ -22,6 +22,12 @@ pub(super) struct Behind<'b> {
     pub(super) permission: Option<&'b str>,
     /// The request, where it is one to somebody else.
     pub(super) asked: Option<&'b Asked<'b>>,
+    /// Whether the route lists methods: else any that a caller makes up is one.
+    pub(super) lists: bool,
+    /// The host that the route is for, where it names one.
+    pub(super) host: Option<&'b str>,
+    /// Whether this stands in the record also when it is allowed.
+    pub(super) tell: bool,
     /// Why its credential does not count, if one was presented and does not.
     pub(super) refused: Option<&'static str>,
 }
@@ -30,7 +36,10 @@ impl Behind<'_> {
     /// As denials are grouped: a method and a route's path, or a permission of our own.
     fn name(&self) -> String {
         match self.asked {
-            Some(asked) => format!("{} {}", asked.method, self.route),
+            Some(asked) => {
+                let method = if self.lists { asked.method } else { "*" };
+                format!("{method} {}{}", self.host.unwrap_or_default(), self.route)
+            }
             None => self.route.to_owned(),
         }
     }
@@ -100,7 +109,7 @@ impl Law {
         } else {
             self.count_denied(behind, caller, decision, now);
         }
-        if !self.is_told(decision) {
+        if allowed && !behind.tell {
             return Ok(passes);
         }
         let mut event = self.asked(caller, now);
@@ -115,6 +124,7 @@ impl Law {
         match caller.who {
             Who::Anonymous => {
                 let reason = decision.reason().fixed().unwrap_or("denied");
+                let reason = behind.refused.unwrap_or(reason);
                 self.record.append_stranger(reason, event).await?;
             }
             _ => self.record.append(event).await?,
@@ -148,6 +158,7 @@ impl Law {
             minute: at.0.div_euclid(60_000_000),
             caller: named(caller),
             route: behind.name(),
+            package: decision.policy.package.to_string(),
             reason: behind.refused.map_or_else(|| decision.reason().to_string(), str::to_owned),
         };
         self.guards.traffic.deny(group, &Denied { passed, permission, held }, at);

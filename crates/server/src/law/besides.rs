@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use countersign_policy::authz::{Answer, Asked};
-use countersign_policy::{Decision, Policies, Policy, Question, Verdict};
+use countersign_policy::{Decision, Policies, Policy, Question, Reason, Verdict};
 
 use super::caller::Who;
 
@@ -15,11 +15,16 @@ pub const PACKAGE: &str = "opa";
 pub(super) fn refused(
     policies: &Policies,
     who: &Who,
-    (method, path): (&str, &str),
+    asked: Option<(&str, &str)>,
     question: &Question<'_>,
     at: i64,
 ) -> Option<Decision> {
     let Who::Agent(token) = who else { return None };
+    // What the rules were not there for when the request came.
+    let Some((method, path)) = asked else {
+        let policy = Policy { package: Arc::from(PACKAGE), version: "".into(), registry: None };
+        return Some(Decision::new(question, Verdict::new(Err(Reason::PolicyUnavailable)), policy));
+    };
     let asked = Asked {
         method,
         path,

@@ -43,10 +43,17 @@ impl<'r> Asked<'r> {
         self.target.split_once('?').map_or(self.target, |(path, _)| path)
     }
 
-    /// The path, without a query, which may hold a secret; cut where it would flood the record.
+    /// The same without what is longer than any that can be right.
+    fn clipped(self) -> Self {
+        let clip = |text: &'r str, most| &text[..text.floor_char_boundary(most)];
+        Self { method: clip(self.method, 33), host: clip(self.host, 262), target: self.target }
+    }
+
+    /// The path, without a query or parameters, which may hold a secret; cut where it would flood the record.
     #[must_use]
     pub fn path(&self) -> &'r str {
         let path = self.whole_path();
+        let path = path.split_once([';', '#']).map_or(path, |(path, _)| path);
         &path[..path.floor_char_boundary(LONGEST)]
     }
 }
@@ -64,10 +71,13 @@ pub struct Passage {
 pub const DECISION_ID: HeaderName = HeaderName::from_static("x-decision-id");
 
 /// Headers by which some services take another method than the request's.
-static OVERRIDES: [HeaderName; 3] = [
+static OVERRIDES: [HeaderName; 6] = [
     HeaderName::from_static("x-http-method-override"),
     HeaderName::from_static("x-http-method"),
     HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x_http_method_override"),
+    HeaderName::from_static("x_http_method"),
+    HeaderName::from_static("x_method_override"),
 ];
 
 /// A request that needs a decision: the route that answers, and why no credential counts, if so.
@@ -77,6 +87,10 @@ struct Passing<'p> {
     route: &'p Route,
     asked: &'p Asked<'p>,
     refused: Option<Refusal>,
+    /// A header names another method.
+    overridden: bool,
+    /// Of the policies, read before they were.
+    number: u64,
 }
 
 /// What is asked for, and the answer: a permission or, where the table alone answers, the route.
@@ -96,21 +110,33 @@ impl Law {
         origin: Origin,
     ) -> Result<Passage, Problem> {
         self.following.current().await?;
+        let asked = &asked.clipped();
+        let number = self.policy.load(Ordering::Acquire);
         let policies = Arc::clone(&self.policies());
         let Some(routes) = policies.routes.as_deref() else {
             return Err(Problem::internal("there is no route table"));
         };
         let (who, refused) = match self.identified(headers, certificate).await? {
             Ok(who) => (who, None),
-            Err(refusal) => (Who::Anonymous, Some(refusal)),
-        };
-        let (why, route) = match routes.find(asked.method, asked.host, asked.target) {
-            Found::Route(route) if names_another(headers, asked.method) => {
-                (Unlisted::Ambiguous(Ambiguity::Override), Some(route))
+            Err(refusal) => {
+                // Another scheme is the service's own, and not a credential of ours.
+                if refusal.reason != "unsupported-scheme" {
+                    Box::pin(self.auth_failed(refusal.reason, origin.clone())).await?;
+                }
+                (Who::Anonymous, Some(refusal))
             }
+        };
+        let overridden = names_another(headers, asked.method);
+        let (why, route) = match routes.find(asked.method, asked.host, asked.target) {
             Found::Route(route) if route.needs != Needs::Nothing => {
-                let passing = Passing { policies: &policies, routes, route, asked, refused };
+                let overridden = overridden && !route.raw;
+                let policies = &*policies;
+                let passing =
+                    Passing { policies, routes, route, asked, refused, overridden, number };
                 return self.by_route(&passing, who, origin).await;
+            }
+            Found::Route(route) if overridden && !route.raw => {
+                (Unlisted::Ambiguous(Ambiguity::Override), Some(route))
             }
             Found::Route(_) | Found::Passes => return Ok(Passage { who, decision: None }),
             Found::Refused(why, route) => (why, route),
@@ -133,17 +159,26 @@ impl Law {
             return Ok(Passage { who, decision: None });
         }
         let caller = Caller { tenant: who.home(), who, origin };
-        let number = self.policy.load(Ordering::Acquire);
         let (permission, answer) = ruling(passing, &caller.who);
-        let ruling = (permission, self.open(guard, answer));
+        // A credential that is not good is no want of one.
+        let answer = match passing.refused {
+            None => self.open(guard, answer),
+            Some(_) => answer,
+        };
+        let ruling = (permission, answer);
         let behind = Behind {
             guard,
             route: &route.path,
             permission: route.permission().map(Permission::as_str),
             asked: Some(asked),
             refused: passing.refused.map(|refusal| refusal.reason),
+            lists: route.methods.is_some(),
+            host: route.host.as_deref(),
+            tell: self.tells_of_allowed(),
         };
-        if let Some(id) = self.remembered(&caller.who, route, asked, &ruling, number) {
+        if !behind.tell
+            && let Some(id) = remembered(passing, &caller.who, &ruling)
+        {
             self.let_through(&behind, &caller);
             return Ok(Passage { who: caller.who, decision: Some(id) });
         }
@@ -163,7 +198,7 @@ impl Law {
         let verdict = Verdict::new(ruling.1).by(route.at.to_string());
         let mut decision = Decision::new(&question, verdict, policy);
         if allowed && passing.policies.authz.is_some() {
-            let target = (asked.method, asked.whole_path());
+            let target = Some((asked.method, asked.whole_path()));
             let now = self.now().0;
             let refused = besides::refused(passing.policies, &caller.who, target, &question, now);
             decision = refused.unwrap_or(decision);
@@ -178,30 +213,12 @@ impl Law {
             && passing.policies.authz.is_none()
         {
             let key = (permission.resource(), permission.action());
-            token.decided.remember(number, key, &id, count);
+            token.decided.remember(passing.number, key, &id, count);
         }
         if self.settle(&behind, &caller, &decision, acted_on(&question)).await? {
             return Ok(Passage { who: caller.who, decision: Some(id) });
         }
         Err(self.no_passage(&caller, passing, &decision))
-    }
-
-    /// The decision that was made before, where this one need not stand in the record.
-    fn remembered(
-        &self,
-        who: &Who,
-        route: &Route,
-        asked: &Asked<'_>,
-        (permission, answer): &Ruling<'_>,
-        number: u64,
-    ) -> Option<Arc<str>> {
-        let (Who::Agent(token), Some(permission), Ok(_)) = (who, permission, answer) else {
-            return None;
-        };
-        if route.id(asked.target) != "*" || self.tells_of_allowed() {
-            return None;
-        }
-        token.decided.allowed(number, permission.resource(), permission.action())
     }
 
     /// Refuses what the table refuses, whoever asks: no guard is asked, because no route answers.
@@ -227,6 +244,9 @@ impl Law {
             permission: None,
             asked: Some(asked),
             refused: None,
+            lists: false,
+            host: None,
+            tell: true,
         };
         match self.settle(&behind, caller, &decision, acted_on(&question)).await {
             Ok(_) => refusal::of_table(asked, why, &decision),
@@ -235,9 +255,27 @@ impl Law {
     }
 }
 
+/// The decision that was made before, where this one need not stand in the record.
+fn remembered(
+    passing: &Passing<'_>,
+    who: &Who,
+    (permission, answer): &Ruling<'_>,
+) -> Option<Arc<str>> {
+    let (Who::Agent(token), Some(permission), Ok(_)) = (who, permission, answer) else {
+        return None;
+    };
+    if passing.route.id(passing.asked.target) != "*" {
+        return None;
+    }
+    token.decided.allowed(passing.number, permission.resource(), permission.action())
+}
+
 /// What a route says of a caller: the table's own word, or that of who holds the permission it needs.
 fn ruling<'p>(passing: &Passing<'p>, who: &Who) -> Ruling<'p> {
     let Passing { route, policies, .. } = passing;
+    if passing.overridden {
+        return (None, Err(Unlisted::Ambiguous(Ambiguity::Override).reason()));
+    }
     let actor = who.actor();
     let listed = who.holding(|holder| route.lists((actor.kind, &actor.id), holder));
     match (route.permission(), listed) {

@@ -126,6 +126,12 @@ impl Job {
     }
 }
 
+/// Whether what was decided about an action counts for others that need the same permission: where it reaches further
+/// than a tenant, more is asked than the permission.
+fn remembers<A: Action>() -> bool {
+    A::REACH == Reach::Tenant && A::GUARD.is_none()
+}
+
 /// Why everything is allowed while the guard is off.
 const DISABLED: &str = "rbac-disabled";
 
@@ -149,7 +155,7 @@ impl Law {
     ) -> Result<Permit<A>, Problem> {
         let policy = self.policy.load(Ordering::Acquire);
         if resource_id == "*"
-            && A::GUARD.is_none()
+            && remembers::<A>()
             && let Who::Agent(token) = &caller.who
             && let Some(id) = token.decided.allowed(policy, A::RESOURCE, A::ACTION)
         {
@@ -157,7 +163,7 @@ impl Law {
         }
         let reason = caller.reason::<A>(&self.matrix());
         // Boxed: what is remembered does not get here.
-        Box::pin(self.decide(caller, resource_id, reason)).await
+        Box::pin(self.decide(caller, resource_id, reason, policy)).await
     }
 
     /// As [`Law::permit`], where an agent may also act on what is its own.
@@ -169,12 +175,13 @@ impl Law {
         caller: &Caller,
         agent: AgentId,
     ) -> Result<Permit<A>, Problem> {
+        let policy = self.policy.load(Ordering::Acquire);
         let reason = if caller.agent() == Some(agent) {
             Ok(Reason::Own)
         } else {
             caller.reason::<A>(&self.matrix())
         };
-        self.decide(caller, &agent.to_string(), reason).await
+        self.decide(caller, &agent.to_string(), reason, policy).await
     }
 
     /// Refuses what the permission alone would allow; `lacking` names the scopes that would help.
@@ -189,7 +196,8 @@ impl Law {
         lacking: &[&str],
     ) -> Result<std::convert::Infallible, Problem> {
         let refused = Err(Reason::InsufficientPermissions);
-        match self.decide_over::<A>(caller, resource_id, refused, Missing::Else(lacking)).await {
+        let (missing, policy) = (Missing::Else(lacking), self.policy.load(Ordering::Acquire));
+        match self.decide_over::<A>(caller, resource_id, refused, missing, policy).await {
             Err(problem) if problem.status() == http::StatusCode::FORBIDDEN => {
                 Err(problem.retold(detail))
             }
@@ -203,8 +211,9 @@ impl Law {
         caller: &Caller,
         resource_id: &str,
         reason: Result<Reason, Reason>,
+        policy: u64,
     ) -> Result<Permit<A>, Problem> {
-        self.decide_over(caller, resource_id, reason, Missing::Permission).await
+        self.decide_over(caller, resource_id, reason, Missing::Permission, policy).await
     }
 
     async fn decide_over<A: Action>(
@@ -213,11 +222,11 @@ impl Law {
         resource_id: &str,
         reason: Result<Reason, Reason>,
         missing: Missing<'_>,
+        // Read before the policies were: what is remembered under an older number than it was decided by is only
+        // asked once more.
+        policy: u64,
     ) -> Result<Permit<A>, Problem> {
         let watch = Stopwatch::start();
-        // Before the matrix: what is remembered under an older number than it was decided by is
-        // only asked once more.
-        let policy = self.policy.load(Ordering::Acquire);
         let (actor, home, tenant) =
             (caller.who.actor(), caller.who.home(), Arc::clone(&caller.tenant));
         let question = Question {
@@ -243,9 +252,10 @@ impl Law {
         let reason = self.open(A::GUARD.zip(mode), reason);
         let policies = Arc::clone(&self.policies());
         let mut decision = Decision::because(&question, reason, &policies.matrix);
-        if decision.effect() == Effect::Allow && policies.authz.is_some() {
+        let off = mode == Some(Mode::Off);
+        if decision.effect() == Effect::Allow && policies.authz.is_some() && !off {
             let asked = caller.origin.asked.as_deref();
-            let asked = asked.map_or(("", ""), |(method, path)| (method, path));
+            let asked = asked.map(|(method, path)| (&**method, &**path));
             let refused = besides::refused(&policies, &caller.who, asked, &question, self.now().0);
             decision = refused.unwrap_or(decision);
         }
@@ -259,8 +269,11 @@ impl Law {
                 guard: Some(guard),
                 route: &permission,
                 permission: Some(&permission),
+                lists: false,
+                host: None,
                 asked: None,
                 refused: None,
+                tell: self.tells_of_allowed(),
             };
             return match self.settle(&behind, caller, &decision, acted_on(&question)).await? {
                 true => Ok(Permit::new(caller, id)),
@@ -270,6 +283,7 @@ impl Law {
         if decision.effect() == Effect::Allow {
             if let Who::Agent(token) = &caller.who
                 && resource_id == "*"
+                && remembers::<A>()
                 && policies.authz.is_none()
             {
                 token.decided.remember(policy, (A::RESOURCE, A::ACTION), &id, count);

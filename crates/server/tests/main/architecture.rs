@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Which feature may call which other one's functions.
-const MAY_CALL: [(&str, &str); 16] = [
+const MAY_CALL: [(&str, &str); 17] = [
     ("activity", "agents"),
     ("activity", "credentials"),
     ("activity", "operators"),
@@ -20,6 +20,7 @@ const MAY_CALL: [(&str, &str); 16] = [
     ("rbac", "operators"),
     ("registry", "documents"),
     ("routes", "documents"),
+    ("routes", "guards"),
 ];
 
 fn root() -> PathBuf {

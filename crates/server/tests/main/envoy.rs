@@ -186,6 +186,10 @@ async fn headers_as_they_were_sent_count_where_envoy_tells_them_so() {
     passed(envoy.asks(with(vec![raw(":path", b"/npu/1"), token()])).await);
     let (status, problem, _) = refused(envoy.asks(with(vec![token(), token()])).await);
     assert_eq!((status, &problem["reason"]), (401, &json!("repeated-header")));
+    // Envoy says `/npu/!!../admin` of it.
+    let (status, problem, _) =
+        refused(envoy.asks(with(vec![raw(":path", b"/npu/\xc0\xaf../admin"), token()])).await);
+    assert_eq!((status, &problem["reason"]), (403, &json!("ambiguous_path")));
     for broken in [raw("a b", b""), raw("", b""), raw("x", b"a\nb")] {
         assert_eq!(refused(envoy.asks(with(vec![token(), broken])).await).0, 403);
     }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, As, MACHINE, TestApp};
+use crate::support::{Answer, As, MACHINE, TestAgent, TestApp};
 
 /// Asks as a gateway would, about a request with this caller's credentials.
 pub async fn asks(app: &TestApp, who: As<'_>, request: &str) -> Answer {
@@ -159,7 +159,9 @@ async fn a_header_that_names_another_method_is_refused() {
             request.header("x-forwarded-method", "POST").header("x-forwarded-uri", target);
         Answer::to(request.header("x-forwarded-host", "h").header(name, value)).await
     };
-    for name in ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"] {
+    for name in
+        ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method", "X_HTTP_Method_Override"]
+    {
         for target in ["/a", "/b"] {
             assert_eq!(
                 send(target, name, "DELETE").await.problem(403, "FORBIDDEN")["reason"],
@@ -271,4 +273,86 @@ async fn strangers_who_are_let_through_are_counted_as_what_they_are() {
     assert!(events.iter().all(|event| event["outcome"] == "would_deny"));
     assert_eq!(events[0]["metadata"]["count"], 15);
     assert!(app.events("auth.failed").await.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_route_allows_opens_none_of_our_own_doors() {
+    let app = TestApp::with(&[("DECISION_LOG_ALLOW_PERCENT", "0")]).await;
+    routes(&app, json!([{"path": "/r/*", "permission": "routes:write"}])).await;
+    app.tenant("acme", "unlimited").await;
+    let mut body = crate::support::new_agent("foreign");
+    body["scopes"] = json!(["routes:write"]);
+    let client = app.operator().within("acme");
+    let agent = client.post("/api/v1/agents", body).await.expect(201);
+    let id = agent["agentId"].as_str().unwrap().to_owned();
+    let made = client.post(&format!("/api/v1/agents/{id}/credentials"), json!({})).await;
+    let secret = made.expect(201)["clientSecret"].as_str().unwrap().to_owned();
+    let token = app.token(&TestAgent { id, credential: String::new(), secret }).await;
+    let open = json!({"default": "allow", "routes": []});
+    for _ in 0..2 {
+        let client = app.client(As::Bearer(&token));
+        let refused = client.put("/api/v1/routes", open.clone()).await;
+        assert_eq!(refused.status, 403, "{}", refused.text);
+        asks(&app, As::Bearer(&token), "GET /r/1").await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_permission_of_two_actions_is_remembered_for_neither_where_one_reaches_further() {
+    let app = TestApp::start().await;
+    let agent = app.agent("loader", &["rbac:reload"]).await;
+    let token = app.token(&agent).await;
+    let client = app.client(As::Bearer(&token));
+    client.post("/api/v1/policy/reload", json!({})).await.problem(404, "NOT_FOUND");
+    assert_eq!(client.put("/api/v1/rbac/matrix", json!({})).await.status, 403);
+}
+
+#[tokio::test]
+async fn half_of_what_is_allowed_is_half() {
+    let app = TestApp::with(&[("DECISION_LOG_ALLOW_PERCENT", "50")]).await;
+    routes(&app, json!([{"path": "/a", "permission": "npu:read"}])).await;
+    let agent = app.agent("reader", &["npu:read"]).await;
+    let token = app.token(&agent).await;
+    for _ in 0..400 {
+        asks(&app, As::Bearer(&token), "GET /a").await.expect(200);
+    }
+    let told = app.events("decision.made").await.len();
+    assert!((140..=260).contains(&told), "{told}");
+}
+
+#[tokio::test]
+async fn a_guess_at_a_credential_is_recorded_wherever_it_is_made() {
+    let app = TestApp::start().await;
+    let table = json!([{"path": "/open", "public": true}, {"path": "/shut", "callers": ["*"]}]);
+    routes(&app, table).await;
+    asks(&app, As::Bearer("op_live_guess"), "GET /open").await.expect(200);
+    asks(&app, As::Bearer("op_live_guess"), "GET /shut").await.problem(401, "UNAUTHORIZED");
+    asks(&app, As::Bearer("op_live_guess"), "GET /none").await.problem(403, "FORBIDDEN");
+    let failed = app.events("auth.failed").await;
+    assert_eq!(failed.len(), 3);
+    assert!(failed.iter().all(|one| one["metadata"]["reason"] == "invalid-token"));
+}
+
+#[tokio::test]
+async fn what_is_long_is_refused_and_does_not_fill_the_record() {
+    let app = TestApp::start().await;
+    routes(&app, json!([{"path": "/x/{id}", "callers": ["*"]}])).await;
+    let long = "A".repeat(14_000);
+    for (method, target, host) in [
+        (&*long, "/x/1", "h"),
+        ("GET", &*format!("/x/{long}"), "h"),
+        ("GET", "/x/1", &*long),
+        ("GET", "/x/1;session=secret#secret", "h"),
+    ] {
+        let request = app.client(As::Machine(MACHINE)).request(Method::GET, "/v1/forward-auth");
+        let request = request.header("x-forwarded-method", method);
+        let request = request.header("x-forwarded-uri", target).header("x-forwarded-host", host);
+        Answer::to(request).await.problem(403, "FORBIDDEN");
+    }
+    let events = app.events("decision.made").await;
+    assert_eq!(events.len(), 4);
+    for event in events {
+        let text = event.to_string();
+        assert!(text.len() < 8_192 && !text.contains("secret"), "{}", text.len());
+    }
 }

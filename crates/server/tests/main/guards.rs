@@ -67,7 +67,12 @@ async fn a_variable_counts_when_it_has_changed_and_is_told_of_when_it_does_not()
     ];
     let app = app.restart_with(&more).await;
     assert_eq!(shown(&app, "service-auth").await, ("enforce".into(), 25));
-    let events = app.events("guard.changed").await;
+    set(&app, "service-auth", json!({"mode": "observe"})).await;
+    let app = app.restart_with(&[("SERVICE_AUTH_CIRCUIT_BREAKER_PERCENTAGE", "50")]).await;
+    assert_eq!(shown(&app, "service-auth").await, ("observe".into(), 50), "only what has changed");
+    set(&app, "service-auth", json!({"mode": "enforce", "percent": 25})).await;
+    let mut events = app.events("guard.changed").await;
+    assert_eq!(events.drain(..3).count(), 3);
     let by: Vec<_> = events.iter().map(|one| one["actorId"].as_str().unwrap()).collect();
     let system = "guard-variable";
     assert_eq!(by, [system, system, system, "bootstrap", system, system, system]);
@@ -110,11 +115,14 @@ async fn what_a_guard_is_to_do_is_checked_and_only_changed_by_whoever_may() {
     let (_, dev) = app.operator_with("default", &["dev"]).await;
     for token in [&foreign, &dev] {
         let client = app.client(As::Bearer(token));
-        client.get("/api/v1/guards").await.expect(200);
         client.put(path, json!({"mode": "off"})).await.problem(403, "FORBIDDEN");
         client.post("/api/v1/guards/rbac/accept", json!({})).await.problem(403, "FORBIDDEN");
     }
+    app.client(As::Bearer(&dev)).get("/api/v1/guards").await.expect(200);
     let client = app.client(As::Bearer(&foreign));
+    for path in ["/api/v1/guards", "/api/v1/guards/rbac", "/api/v1/routes"] {
+        client.get(path).await.problem(403, "FORBIDDEN");
+    }
     client.get("/api/v1/guards/rbac/report").await.problem(403, "FORBIDDEN");
     client.put("/api/v1/routes", json!({"routes": []})).await.problem(403, "FORBIDDEN");
     app.nobody().put(path, json!({"mode": "off"})).await.problem(401, "UNAUTHORIZED");

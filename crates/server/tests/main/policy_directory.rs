@@ -119,6 +119,10 @@ async fn rules_are_asked_at_gateways_too_behind_the_guard_of_the_route() {
             }
         }
     }
+    let told = app.operator().get("/api/v1/guards/npu/report").await.expect(200);
+    let group = &told["groups"][0];
+    assert_eq!(group["suggestion"], "have the policy directory allow it: it says `reading_only`");
+    assert_eq!(group["resolved"], false);
     let last = &app.events("decision.made").await[0];
     assert_eq!(
         (&last["outcome"], &last["metadata"]["policyPackage"]),

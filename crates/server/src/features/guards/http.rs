@@ -3,7 +3,6 @@
 use axum::Json as Body;
 use axum::extract::State;
 use countersign_ground::clock::Time;
-use countersign_ground::db;
 use countersign_ground::problem::Problem;
 use countersign_ground::record::Event;
 use serde::Serialize;
@@ -82,7 +81,7 @@ pub async fn set(
 ) -> Answer<Body<Stored>> {
     let permit = app.law.permit::<WriteGuards>(&caller, &name).await?;
     if !is_name(&name) {
-        let what = "must be 1 to 64 of letters, digits, `_`, `-` and `.`";
+        let what = "must be 1 to 64 of letters, digits, `_`, `-` and `.`, a letter or digit first";
         fields.fault("name", what);
     }
     let mode = fields.required("mode", fields::parsed::<Mode>);
@@ -128,6 +127,7 @@ fn about(app: &App, action: &'static str, guard: &str, now: Time) -> Event {
 
 fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"_-.".contains(&c))
 }
 
@@ -158,8 +158,10 @@ pub async fn report(
     let seen = store::groups(&app.db, &guard.name, since, MOST).await?;
     let accepted = store::accepted(&app.db, &guard.name).await?;
     let strangers = store::strangers(&app.db, &guard.name, since, STRANGERS).await?;
-    let advice = |seen: &_| suggest::advice(&app.law, seen);
-    Ok(Body(Report::new(&guard, since, totals, seen, accepted, strangers, advice)))
+    let routes = app.law.routes();
+    let advice = suggest::Advice::new(&app.law, routes.as_deref(), &guard.name);
+    let on = |seen: &_| advice.on(seen);
+    Ok(Body(Report::new(&guard, since, totals, seen, accepted, strangers, on)))
 }
 
 /// The most addresses that are shown.
@@ -222,10 +224,10 @@ pub async fn accept(
                 if accepted {
                     store::accept(tx, permit, guard, group, note, now).await?;
                 } else if !store::withdraw(tx, permit, guard, group).await? {
-                    return Ok(());
+                    return Err(GuardError::NotAccepted.into());
                 }
                 tx.record(permit.sign(event.clone()).leaf());
-                Ok::<_, db::Error>(())
+                Ok::<_, Problem>(())
             })
         })
         .await?;

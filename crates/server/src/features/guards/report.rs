@@ -29,6 +29,8 @@ pub struct Seen {
     pub reason: String,
     /// What was needed; empty where that is no permission.
     pub permission: String,
+    /// What denied it: a decision's policy package.
+    pub package: String,
     /// The caller held that, and its token did not.
     pub held: bool,
     /// How many.

@@ -151,7 +151,7 @@ pub fn rows(passed: &[(Arc<str>, u64)], noted: &Noted, now: Time) -> Rows {
     let minute = now.0.div_euclid(60_000_000);
     let count = |passed: u64| i64::try_from(passed).unwrap_or(i64::MAX);
     let allowed = passed.iter().map(|(guard, passed)| {
-        params![&**guard, minute, "", "", "", "", count(*passed), 0_i64, 0_i64, 0_i64, now, now]
+        params![&**guard, minute, "", "", "", "", "", count(*passed), 0_i64, 0_i64, 0_i64, now, now]
             .to_vec()
     });
     let denied = noted.groups.iter().map(|(group, tally)| {
@@ -162,6 +162,7 @@ pub fn rows(passed: &[(Arc<str>, u64)], noted: &Noted, now: Time) -> Rows {
             group.route.as_str(),
             group.reason.as_str(),
             tally.permission.as_str(),
+            group.package.as_str(),
             0_i64,
             tally.would_deny,
             tally.denied,
@@ -188,14 +189,15 @@ pub fn rows(passed: &[(Arc<str>, u64)], noted: &Noted, now: Time) -> Rows {
 /// The database's failure.
 pub async fn add(tx: &mut Tx, rows: &Rows) -> db::Result<()> {
     tx.execute_each(
-        "INSERT INTO guard_traffic (guard, minute, caller, route, reason, permission, allowed,
-                                    would_deny, denied, held, first_seen, last_seen)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        "INSERT INTO guard_traffic (guard, minute, caller, route, reason, permission, package,
+                                    allowed, would_deny, denied, held, first_seen, last_seen)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
          ON CONFLICT (guard, minute, caller, route, reason) DO UPDATE
             SET allowed = guard_traffic.allowed + EXCLUDED.allowed,
                 would_deny = guard_traffic.would_deny + EXCLUDED.would_deny,
                 denied = guard_traffic.denied + EXCLUDED.denied,
-                permission = EXCLUDED.permission, held = EXCLUDED.held,
+                permission = EXCLUDED.permission, package = EXCLUDED.package,
+                held = EXCLUDED.held,
                 last_seen = EXCLUDED.last_seen",
         &rows.traffic,
     )
@@ -233,7 +235,7 @@ pub async fn totals(db: &Db, guard: &str, since: Time) -> db::Result<Totals> {
 pub async fn groups(db: &Db, guard: &str, since: Time, most: i64) -> db::Result<Vec<Seen>> {
     let rows = db
         .query(
-            "SELECT caller, route, reason, MAX(permission), MAX(held),
+            "SELECT caller, route, reason, MAX(permission), MAX(package), MAX(held),
                     CAST(SUM(would_deny + denied) AS BIGINT), MIN(first_seen), MAX(last_seen)
                FROM guard_traffic WHERE guard = $1 AND minute >= $2 AND caller <> ''
               GROUP BY caller, route, reason
@@ -247,6 +249,7 @@ pub async fn groups(db: &Db, guard: &str, since: Time, most: i64) -> db::Result<
             route: row.take()?,
             reason: row.take()?,
             permission: row.take()?,
+            package: row.take()?,
             held: row.take::<i64>()? > 0,
             count: row.take()?,
             first_seen: row.take()?,
@@ -255,6 +258,9 @@ pub async fn groups(db: &Db, guard: &str, since: Time, most: i64) -> db::Result<
     };
     rows.into_iter().map(seen).collect()
 }
+
+/// An address is noted again so long after it was.
+const NOTED_ANEW: std::time::Duration = std::time::Duration::from_secs(3_600);
 
 /// Strangers' addresses since a time from which nobody has proved who they are, the most frequent first.
 ///
@@ -269,7 +275,7 @@ pub async fn strangers(db: &Db, guard: &str, since: Time, most: i64) -> db::Resu
                 AND NOT EXISTS (SELECT 1 FROM guard_sources s WHERE s.guard = $1
                                  AND 'anonymous@' || s.address = t.caller AND s.last_seen >= $4)
               GROUP BY t.caller ORDER BY SUM(t.would_deny + t.denied) DESC, t.caller LIMIT $3",
-            params![guard, since.0.div_euclid(60_000_000), most, since],
+            params![guard, since.0.div_euclid(60_000_000), most, since - NOTED_ANEW],
         )
         .await?;
     let source = |mut row: Row| {

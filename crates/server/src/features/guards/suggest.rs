@@ -1,38 +1,79 @@
 //! The smallest change that would admit a caller, and whether it has been made.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use countersign_policy::routes::{Needs, Route};
 use countersign_policy::{Matrix, Routes, Subject, nothing};
 
 use super::report::Seen;
-use crate::law::Law;
+use crate::law::{Law, besides};
 
-/// What would admit a group, and whether it would be admitted now.
-pub fn advice(law: &Law, seen: &Seen) -> (String, bool) {
-    let (routes, matrix) = (law.routes(), law.matrix());
-    let route = routes.as_deref().and_then(|routes| route(routes, &seen.route));
-    if seen.permission.is_empty() && route.is_none() {
-        return ("the route table has no such route any more".into(), true);
+/// What admits, as it is now.
+pub struct Advice<'l> {
+    law: &'l Law,
+    guard: &'l str,
+    matrix: Arc<Matrix>,
+    routes: HashMap<(&'l str, &'l str), Vec<&'l Route>>,
+}
+
+impl<'l> Advice<'l> {
+    /// About what a guard denied, by these routes.
+    #[must_use]
+    pub fn new(law: &'l Law, routes: Option<&'l Routes>, guard: &'l str) -> Self {
+        let mut by_name: HashMap<_, Vec<_>> = HashMap::new();
+        for route in routes.into_iter().flat_map(Routes::iter) {
+            let name = (route.host.as_deref().unwrap_or_default(), &*route.path);
+            by_name.entry(name).or_default().push(route);
+        }
+        Self { law, guard, matrix: law.matrix(), routes: by_name }
     }
-    let Some((kind, id)) = seen.caller.split_once(':').filter(|_| !is_anonymous(seen)) else {
-        let open = route.is_some_and(|route| route.needs == Needs::Nothing);
-        return (anonymous(seen, route), open);
-    };
-    let resolved = !seen.held && admitted(law, route, kind, id, &seen.permission);
-    (of_proven(&matrix, seen, route, kind, id), resolved)
+
+    /// What would admit a group, and whether it would be admitted now.
+    #[must_use]
+    pub fn on(&self, seen: &Seen) -> (String, bool) {
+        if seen.package == besides::PACKAGE {
+            let what = format!("have the policy directory allow it: it says `{}`", seen.reason);
+            return (what, false);
+        }
+        let Some((method, name)) = seen.route.split_once(' ') else {
+            return self.by(seen, None);
+        };
+        let route = self.route(method, name);
+        let Some(route) = route.filter(|route| route.guard.as_deref() == Some(self.guard)) else {
+            return (
+                "look at the routes: none like this is behind this guard any more".into(),
+                false,
+            );
+        };
+        self.by(seen, Some(route))
+    }
+
+    fn by(&self, seen: &Seen, route: Option<&Route>) -> (String, bool) {
+        if seen.caller == "others" || seen.route == "others" {
+            return ("look at the record: there were too many to tell apart".into(), false);
+        }
+        let Some((kind, id)) = seen.caller.split_once(':').filter(|_| !is_anonymous(seen)) else {
+            let open = route.is_some_and(|route| route.needs == Needs::Nothing);
+            return (anonymous(seen, route), open);
+        };
+        let resolved = !seen.held && admitted(self.law, route, kind, id, &seen.permission);
+        (of_proven(&self.matrix, seen, route, kind, id), resolved)
+    }
+
+    /// The route of a group: a method, or `*` where it lists none; its host, if it has one, and path.
+    fn route(&self, method: &str, name: &str) -> Option<&'l Route> {
+        let (host, path) = name.split_at(name.find('/')?);
+        let lists = |route: &&&Route| match &route.methods {
+            Some(methods) => methods.iter().any(|one| **one == *method),
+            None => method == "*",
+        };
+        self.routes.get(&(host, path))?.iter().find(lists).copied()
+    }
 }
 
 fn is_anonymous(seen: &Seen) -> bool {
     seen.caller.starts_with("anonymous@")
-}
-
-/// The route of a group: `METHOD path`.
-fn route<'r>(routes: &'r Routes, name: &str) -> Option<&'r Route> {
-    let (method, path) = name.split_once(' ')?;
-    let lists = |route: &&Route| {
-        route.methods.as_ref().is_none_or(|methods| methods.iter().any(|one| **one == *method))
-    };
-    let of_path = || routes.iter().filter(|route| *route.path == *path);
-    of_path().find(lists)
 }
 
 fn anonymous(seen: &Seen, route: Option<&Route>) -> String {
@@ -46,6 +87,9 @@ fn anonymous(seen: &Seen, route: Option<&Route>) -> String {
 
 fn of_proven(matrix: &Matrix, seen: &Seen, route: Option<&Route>, kind: &str, id: &str) -> String {
     let permission = &seen.permission;
+    if seen.reason == "method_override" {
+        return "have it send the method itself, and no header that names another".into();
+    }
     if seen.reason == "caller_not_listed" {
         let at = route.map_or("the route", |route| &route.at);
         return format!("add `{kind}:{id}` to the `callers` of {at}");

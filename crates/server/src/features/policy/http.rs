@@ -110,10 +110,16 @@ impl Governing for PolicyDirectory {
 
     fn tell(&self, former: Option<&Self>, event: &mut Event) {
         event.meta("digest", self.packages.digest().to_owned());
-        if let Some(authz) = &self.authz {
-            event.meta("authzDigest", authz.digest().to_owned());
-        }
+        let at_doors = |directory: &Self| {
+            let authz = directory.authz.as_ref();
+            authz.map_or_else(|| "none".to_owned(), |authz| authz.digest().to_owned())
+        };
+        event.meta("authzDigest", at_doors(self));
         if let Some(former) = former {
+            event.meta("previousAuthzDigest", at_doors(former));
+            if self.authz.is_none() && former.authz.is_some() {
+                tracing::warn!("nothing is asked at the doors any more besides permissions");
+            }
             event.meta("previousDigest", former.packages.digest().to_owned());
         }
         let texts = self.packages.iter().map(|package| {

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::super::documents::http::{self as documents, Governing};
 use super::super::documents::{DocumentError, Kind as _, Loaded, Origin, Source, parsed};
+use super::super::guards;
 use crate::app::App;
 use crate::doors::extract::{Json, LargeText};
 use crate::doors::fields;
@@ -79,6 +80,8 @@ pub async fn upload(
     let permit = app.law.permit::<WriteRoutes>(&caller, "*").await?;
     app.routes.may_be_uploaded::<Routes>()?;
     let (document, text) = parsed::<Routes>(body.read().await?).await?;
+    // One that another node has just made counts, too.
+    guards::remember(&app.db, &app.law.guards, &app.metrics).await?;
     let faults: Vec<Fault> = unknown(&app, &document)
         .take(20)
         .map(|(at, guard)| Fault {
@@ -195,12 +198,8 @@ impl Governing for Routes {
     }
 
     fn set(app: &App, next: Arc<Self>) {
-        for (at, guard) in unknown(app, &next) {
-            tracing::warn!(
-                route = at,
-                guard,
-                "a route names a guard that is not there: it enforces"
-            );
+        for guard in names(app, &next) {
+            tracing::warn!(guard, "routes name a guard that is not there: it enforces");
         }
         app.law.set_routes(next);
     }
@@ -221,6 +220,11 @@ fn unknown<'r>(app: &App, routes: &'r Routes) -> impl Iterator<Item = (&'r str, 
     named.filter(move |(_, guard)| !known.iter().any(|known| **known == **guard))
 }
 
+/// The guards that are not there.
+fn names<'r>(app: &App, routes: &'r Routes) -> BTreeSet<&'r str> {
+    unknown(app, routes).map(|(_, guard)| guard).collect()
+}
+
 fn in_memory(app: &App) -> Answer<Arc<Routes>> {
     app.law.routes().ok_or_else(|| Problem::internal("there is no route table"))
 }
@@ -232,6 +236,6 @@ fn in_force(app: &App, routes: &Routes) -> InForce {
         loaded_at,
         source,
         count: routes.iter().len(),
-        unknown_guards: unknown(app, routes).map(|(_, guard)| guard.to_owned()).take(100).collect(),
+        unknown_guards: names(app, routes).into_iter().take(100).map(str::to_owned).collect(),
     }
 }

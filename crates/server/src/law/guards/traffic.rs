@@ -1,8 +1,9 @@
 //! What guards have denied or would have, gathered until it is written down. Bounded: what strangers can make up
 //! without end falls together.
 
-use std::collections::hash_map::Entry;
+use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +22,8 @@ pub struct Group {
     pub route: String,
     /// Why it was denied.
     pub reason: String,
+    /// What denied it: a decision's policy package.
+    pub package: String,
 }
 
 /// What is known of a group.
@@ -61,26 +64,57 @@ pub struct Noted {
 
 /// What has not been written yet.
 #[derive(Debug, Default)]
-pub struct Traffic(Mutex<Noted>);
+pub struct Traffic(Mutex<State>);
 
-/// The most groups between two writes, and of them of callers who proved nothing.
+#[derive(Debug, Default)]
+struct State {
+    noted: Noted,
+    /// The groups of this minute, written or not, and how many of them are strangers'.
+    minute: i64,
+    known: HashSet<u64>,
+    strangers: usize,
+    hasher: RandomState,
+}
+
+/// The most groups a minute, and of them of callers who proved nothing.
 const MOST: usize = 2_000;
 const MOST_STRANGERS: usize = 200;
 
-/// In place of a caller, when there are too many.
+/// In place of what strangers can make up, and others, when there is too much of it.
 const OTHERS: &str = "others";
+
+impl State {
+    /// The group itself, or one for all that are too many.
+    fn bounded(&mut self, mut group: Group) -> Group {
+        if self.minute != group.minute {
+            (self.minute, self.strangers) = (group.minute, 0);
+            self.known.clear();
+        }
+        let hash = self.hasher.hash_one(&group);
+        if self.known.contains(&hash) {
+            return group;
+        }
+        let stranger = group.caller.starts_with("anonymous@");
+        let full = self.known.len() >= MOST || (stranger && self.strangers >= MOST_STRANGERS);
+        if !full {
+            self.known.insert(hash);
+            self.strangers += usize::from(stranger);
+            return group;
+        }
+        group.caller = if stranger { "anonymous@others" } else { OTHERS }.into();
+        (group.route, group.reason) = (OTHERS.into(), OTHERS.into());
+        group.package.clear();
+        group
+    }
+}
 
 impl Traffic {
     /// Notes a denial.
-    pub fn deny(&self, mut group: Group, denied: &Denied<'_>, at: Time) {
-        let mut noted = self.noted();
-        let stranger = group.caller.starts_with("anonymous@");
-        let most = if stranger { MOST_STRANGERS } else { MOST };
-        if noted.groups.len() >= most && !noted.groups.contains_key(&group) {
-            group.caller = if stranger { "anonymous@others" } else { OTHERS }.into();
-        }
-        let tally =
-            noted.groups.entry(group).or_insert_with(|| Tally { first: at, ..Tally::default() });
+    pub fn deny(&self, group: Group, denied: &Denied<'_>, at: Time) {
+        let mut state = self.state();
+        let group = state.bounded(group);
+        let tally = state.noted.groups.entry(group);
+        let tally = tally.or_insert_with(|| Tally { first: at, ..Tally::default() });
         *(if denied.passed { &mut tally.would_deny } else { &mut tally.denied }) += 1;
         tally.permission = denied.permission.into();
         (tally.held, tally.last) = (denied.held, at);
@@ -88,21 +122,25 @@ impl Traffic {
 
     /// Notes that somebody at this address has proved to a guard who they are.
     pub fn proven(&self, guard: Arc<str>, from: IpAddr) {
-        self.noted().sources.insert((guard, from));
+        self.state().noted.sources.insert((guard, from));
     }
 
     /// Takes what was noted.
     #[must_use]
     pub fn take(&self) -> Noted {
-        std::mem::take(&mut *self.noted())
+        std::mem::take(&mut self.state().noted)
     }
 
     /// Takes back what could not be written down.
     pub fn put_back(&self, before: Noted) {
-        let mut noted = self.noted();
-        noted.sources.extend(before.sources);
-        for (group, tally) in before.groups {
-            match noted.groups.entry(group) {
+        let mut state = self.state();
+        state.noted.sources.extend(before.sources);
+        for (mut group, tally) in before.groups {
+            // While nothing can be written, all of an hour is one minute.
+            if state.noted.groups.len() >= MOST {
+                group.minute -= group.minute.rem_euclid(60);
+            }
+            match state.noted.groups.entry(group) {
                 Entry::Vacant(free) => drop(free.insert(tally)),
                 Entry::Occupied(mut known) => {
                     let known = known.get_mut();
@@ -114,7 +152,7 @@ impl Traffic {
         }
     }
 
-    fn noted(&self) -> std::sync::MutexGuard<'_, Noted> {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

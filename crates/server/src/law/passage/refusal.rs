@@ -2,7 +2,7 @@
 
 use countersign_ground::problem::{Code, Problem};
 use countersign_policy::routes::{Ambiguity, Refusal as Unlisted};
-use countersign_policy::{Decision, Permission, Reason};
+use countersign_policy::{Decision, Permission, Reason, Routes};
 use http::{HeaderValue, header};
 
 use super::{Asked, DECISION_ID, Passing};
@@ -31,13 +31,17 @@ impl Law {
         passing: &Passing<'_>,
         decision: &Decision,
     ) -> Problem {
-        if let Some(refusal) = passing.refused {
-            return told(refusal.problem(&self.issuer), decision);
-        }
         let needed = passing.route.permission().map_or("", Permission::as_str);
         let lacks = *decision.reason() == Reason::InsufficientPermissions;
+        let overridden = passing.overridden && *decision.policy.package == *Routes::PACKAGE;
         let problem = match &caller.who {
-            Who::Anonymous => self.needs_credentials(),
+            _ if overridden => {
+                Problem::new(Code::Forbidden, Ambiguity::Override.what()).with("error", "forbidden")
+            }
+            Who::Anonymous => match passing.refused {
+                Some(refusal) => refusal.problem(&self.issuer),
+                None => self.needs_credentials(),
+            },
             _ if *decision.policy.package == *besides::PACKAGE => {
                 Problem::new(Code::Forbidden, "the policy directory refuses this")
                     .with("error", "forbidden")
@@ -53,7 +57,11 @@ impl Law {
             _ => Problem::new(Code::Forbidden, format!("no role that you have may `{needed}`"))
                 .with("error", "forbidden"),
         };
-        let problem = problem.with("reason", decision.reason().to_string());
+        let reason = match passing.refused {
+            Some(refusal) if !overridden => refusal.reason.to_owned(),
+            _ => decision.reason().to_string(),
+        };
+        let problem = problem.with("reason", reason);
         let problem = match needed.split_once(':') {
             Some((resource, action)) => problem.with("resource", resource).with("action", action),
             None => problem,

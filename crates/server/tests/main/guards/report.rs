@@ -59,14 +59,14 @@ async fn each_group_is_told_the_smallest_change_and_leaves_when_it_is_made() {
         (format!("give operator {operator} the role `machine`"), false)
     );
     assert_eq!(
-        of(&told, &by_agent, "GET /only/*"),
+        of(&told, &by_agent, "* /only/*"),
         (format!("add `{by_agent}` to the `callers` of /routes/1"), false)
     );
     assert_eq!(
-        of(&told, &by_operator, "GET /none").0,
+        of(&told, &by_operator, "* /none").0,
         "no role holds `nothing:known`: add it to one in the role matrix"
     );
-    assert!(of(&told, "machine:machine", "GET /none").0.contains("`machine`"));
+    assert!(of(&told, "machine:machine", "* /none").0.contains("`machine`"));
 
     let path = format!("/api/v1/agents/{}", agent.id);
     app.operator()
@@ -83,7 +83,7 @@ async fn each_group_is_told_the_smallest_change_and_leaves_when_it_is_made() {
     routes(&app, json!([{"path": "/only/*", "callers": ["operator", "agent"], "guard": "npu"}]))
         .await;
     let told = report(&app, "npu").await;
-    assert!(of(&told, &by_agent, "GET /only/*").1);
+    assert!(of(&told, &by_agent, "* /only/*").1);
 }
 
 #[tokio::test]
@@ -124,11 +124,55 @@ async fn what_is_accepted_leaves_the_verdict_until_it_is_withdrawn() {
         app.operator().post(accept, withdrawn).await.expect(200);
     }
     assert_eq!(report(&app, "npu").await["verdict"], "not_ready");
+    let mut never = group("never");
+    never["accepted"] = json!(false);
+    app.operator().post(accept, never).await.problem(404, "NOT_FOUND");
     let events = (app.events("guard.accepted").await, app.events("guard.withdrawn").await);
     assert_eq!((events.0.len(), events.1.len()), (2, 2));
     // Somebody behind the same address proves who they are.
     asks(&app, As::Machine(MACHINE), "POST /memory/1").await.expect(200);
     assert_eq!(report(&app, "npu").await["unauthenticated"], json!([]));
+}
+
+#[tokio::test]
+async fn a_route_of_another_host_or_guard_explains_nothing() {
+    let app = TestApp::start().await;
+    set(&app, "npu", json!({"mode": "observe"})).await;
+    routes(
+        &app,
+        json!([
+            {"path": "/api/*", "callers": ["*"]},
+            {"path": "/api/*", "host": "npu.example", "callers": ["agent"], "guard": "npu"},
+        ]),
+    )
+    .await;
+    asks(&app, As::Machine(MACHINE), "GET /api/1").await.expect(200);
+    let told = report(&app, "npu").await;
+    let group = &told["groups"][0];
+    assert_eq!(
+        (&group["route"], &group["resolved"]),
+        (&json!("* npu.example/api/*"), &json!(false))
+    );
+    assert_eq!(group["suggestion"], "add `machine:machine` to the `callers` of /routes/1");
+    assert_eq!(told["verdict"], "not_ready");
+    routes(&app, json!([{"path": "/api/*", "callers": ["*"]}])).await;
+    assert_eq!(report(&app, "npu").await["groups"][0]["resolved"], false);
+}
+
+#[tokio::test]
+async fn methods_that_somebody_makes_up_are_one_group() {
+    let app = TestApp::start().await;
+    set(&app, "npu", json!({"mode": "observe"})).await;
+    routes(&app, json!([{"path": "/*", "callers": ["agent"], "guard": "npu"}])).await;
+    for n in 0..30_u8 {
+        let method = format!("M{}", char::from(b'A' + n % 26));
+        asks(&app, As::Machine(MACHINE), &format!("{method} /")).await.expect(200);
+    }
+    let told = report(&app, "npu").await;
+    assert_eq!(
+        (&told["groups"][0]["route"], &told["groups"][0]["count"]),
+        (&json!("* /*"), &json!(30))
+    );
 }
 
 #[tokio::test]
