@@ -18,7 +18,7 @@ from installation import Installation, Surprise
 SECONDS = 120
 
 
-def main(binary, folder, port, *proxies):
+def main(binary, folder, port, grpc_port, *proxies):
     def end(*_):
         sys.exit(130)
 
@@ -27,7 +27,7 @@ def main(binary, folder, port, *proxies):
     signal.signal(signal.SIGALRM, lambda *_: sys.exit(f"Not done after {SECONDS} s."))
     signal.alarm(SECONDS)
     start = time.monotonic()
-    installation = Installation(binary, folder, int(port))
+    installation = Installation(binary, folder, int(port), int(grpc_port))
     try:
         installation.prepare()
         gateways = [installation.gateway(*proxy.replace("=", ":").split(":")) for proxy in proxies]

@@ -5,6 +5,7 @@ import getpass
 import json
 import os
 import pathlib
+import re
 import secrets
 import signal
 import socket
@@ -14,13 +15,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from http2 import GrpcStub
 from service import Service, Stub
 
 HERE = pathlib.Path(__file__).resolve().parents[2]
 HOST = "npu.example"
 IDENTITY = ("X-Caller-Id", "X-Caller-Type", "X-Caller-Roles", "X-Decision-Id")
-# How proxies refuse what they take for no request.
-NOT_HTTP = (400, 405, 501)
 ROUTES = [
     {"path": "/", "callers": ["*"]},
     {"path": "/npu/*", "methods": ["GET"], "permission": "npu:read"},
@@ -48,10 +48,11 @@ class Surprise(Exception):
 
 
 class Installation:
-    def __init__(self, binary, folder, port):
-        self.binary, self.folder, self.port = binary, pathlib.Path(folder), port
+    def __init__(self, binary, folder, port, grpc_port):
+        self.binary, self.folder = binary, pathlib.Path(folder)
+        self.port, self.grpc_port = port, grpc_port
         self.children, self.gateways = [], []
-        self.service, self.stub = Service(), Stub()
+        self.service, self.stub, self.grpc_stub = Service(), Stub(), GrpcStub()
         self.operator = "op_live_" + secrets.token_hex(32)
         self.machine = secrets.token_hex(32)
         # So that a gateway's own address is not the client's; not every system has it.
@@ -79,7 +80,7 @@ class Installation:
 
     def start(self):
         settings = {
-            "PORT": self.port, "DATABASE_URL": f"sqlite://{self.folder}/countersign.db",
+            "PORT": self.port, "EXT_AUTHZ_PORT": self.grpc_port, "DATABASE_URL": f"sqlite://{self.folder}/countersign.db",
             "BOOTSTRAP_ADMIN_TOKEN": self.operator, "MACHINE_SECRET_TOKEN": self.machine,
             "JWT_ALG": "ES256", "LOG_LEVEL": "warn",
         }
@@ -154,7 +155,7 @@ class Installation:
         return new
 
     def gateway(self, name, program, port, spare):
-        gateway = {"nginx": Nginx, "caddy": Caddy}[name](self, name, program, int(port), int(spare))
+        gateway = {"nginx": Nginx, "caddy": Caddy, "envoy": Envoy}[name](self, name, program, int(port), int(spare))
         self.gateways.append(gateway)
         return gateway
 
@@ -162,12 +163,23 @@ class Installation:
 class Gateway:
     """A proxy with its example file, and what was found out through it."""
 
+    # How it refuses what it takes for no request.
+    not_http = (400, 405, 501)
+
     def __init__(self, installation, name, program, port, spare):
         self.at, self.name, self.program, self.port, self.spare = installation, name, program, port, spare
         self.passed = collections.Counter()
         self.group, self.last = "", ""
         self.pending, self.broken = [], False
-        self.child = self.serve(port, installation.port)
+        self.child = self.serve(port, self.door())
+
+    def door(self):
+        """Where Countersign is asked."""
+        return self.at.port
+
+    def stub(self):
+        """What can stand in its place."""
+        return self.at.stub
 
     def serve(self, port, countersign):
         raise NotImplementedError
@@ -197,6 +209,9 @@ class Gateway:
                     connection.sendall(rest)
                 while more := connection.recv(65536):
                     out += more
+                    if Answers(out).last:
+                        # Envoy says that it closes, and then waits a second for the client to.
+                        connection.settimeout(0.02)
             except (TimeoutError, ConnectionError):
                 pass
         return Answers(out)
@@ -276,12 +291,16 @@ class Answers:
 
     def __init__(self, out):
         self.out, self.statuses, self.heads = out, [], []
+        # Whether it is whole, and said to be the last.
+        self.last = False
         while out.startswith(b"HTTP/1."):
             head, _, out = out.partition(b"\r\n\r\n")
             lines = head.decode("latin-1").split("\r\n")
             status = int(lines[0].split(" ")[1])
             headers = [(n.lower(), v.strip()) for n, _, v in (line.partition(":") for line in lines[1:])]
-            length = int(dict(headers).get("content-length", len(out)))
+            given = dict(headers).get("content-length")
+            length = len(out) if given is None else int(given)
+            self.last = ("connection", "close") in headers and given == str(len(out))
             out = out if status < 200 else out[length:]
             if status == 100:
                 continue
@@ -336,7 +355,24 @@ class Caddy(Gateway):
             COUNTERSIGN=f"127.0.0.1:{countersign}", SERVICE=f"127.0.0.1:{self.at.service.port}")
 
 
-def stub_reply(status, headers=(), body=b""):
-    """An answer of the stub."""
-    lines = [f"HTTP/1.1 {status} Told", f"Content-Length: {len(body)}", *(f"{n}: {v}" for n, v in headers)]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+class Envoy(Gateway):
+    # It has no route for a request without a path.
+    not_http = (400, 404)
+
+    def door(self):
+        return self.at.grpc_port
+
+    def stub(self):
+        return self.at.grpc_stub
+
+    def serve(self, port, countersign):
+        # Envoy has no variables, so a copy gets other ports; all else in it stays as it is.
+        ports = {"8080": port, "3001": countersign, "9000": self.at.service.port}
+        text = (HERE / "deploy/envoy/envoy.yaml").read_text()
+        if sorted(re.findall(r"port_value: (\d+)", text)) != sorted(ports):
+            raise Surprise(f"deploy/envoy/envoy.yaml: not each of the ports {', '.join(ports)} once, and no other")
+        file = self.at.folder / f"envoy-{port}.yaml"
+        file.write_text(re.sub(r"(port_value: )(\d+)", lambda found: f"{found[1]}{ports[found[2]]}", text))
+        # Two of them run at once, and each would take the other for its predecessor.
+        return self.at.launch("Envoy", port, [self.program, "-c", file, "--disable-hot-restart", "--concurrency", "1",
+                                              "--log-level", "error"])

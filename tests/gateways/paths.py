@@ -3,8 +3,6 @@
 import re
 import urllib.parse
 
-from installation import NOT_HTTP
-
 # Set it once `%3b` is as ambiguous as `;`.
 REFUSES_ESCAPED_SEMICOLON = True
 
@@ -72,9 +70,9 @@ def paths(gate):
             gate.check(len(answers.statuses) <= 1, "one request has one answer", answers)
             gate.check(all(status < 500 for status in answers.statuses), "and nothing fails", answers)
     for token in (None, at.reader):
-        gate.refused((200, *NOT_HTTP, 403), "OPTIONS", "*", token)
-        gate.refused((*NOT_HTTP, 403), "CONNECT", "npu.example:80", token)
-        gate.refused((*NOT_HTTP, 403), "CONNECT", "/any/1", token)
+        gate.refused((200, *gate.not_http, 403), "OPTIONS", "*", token)
+        gate.refused((*gate.not_http, 403), "CONNECT", "npu.example:80", token)
+        gate.refused((*gate.not_http, 403), "CONNECT", "/any/1", token)
         gate.refused((401, 403, 414), "GET", "/admin/" + "a" * 10240, token)
     answers = gate.ask("GET", "/any/" + "a" * 10240, at.reader)
     for one in gate.arrived():

@@ -141,3 +141,16 @@ class Stub(Listener):
             return False
         connection.sendall(self.reply)
         return bool(self.reply) and request.all("connection") != ["close"]
+
+    def told(self, request):
+        """Whether it is the question alone; method, target, host and address; credentials; cookies."""
+        alone = (request.method, request.target, request.body) == (b"GET", b"/v1/forward-auth", b"")
+        alone = alone and not request.all("content-length") and not request.all("transfer-encoding")
+        asked = [request.all(f"x-forwarded-{name}") for name in ("method", "uri", "host", "for")]
+        return alone, asked, request.all("authorization"), request.all("cookie")
+
+    def answers(self, status, headers=()):
+        body = b"" if status == 200 else b"told"
+        lines = [f"HTTP/1.1 {status} Told", f"Content-Length: {len(body)}", "Location: /x",
+                 *(f"{n}: {v}" for n, v in headers)]
+        self.reply = "\r\n".join(lines).encode() + b"\r\n\r\n" + body
