@@ -8,6 +8,7 @@ import threading
 import time
 
 from installation import HERE, HOST, IDENTITY, Surprise, who
+from multiplexed import multiplexed
 from paths import paths
 from smuggling import smuggling
 
@@ -329,8 +330,8 @@ def question(gate):
     at.stop(child)
 
 
-GROUPS = (callers, forged_identity, forged_gateway, hosts, paths, methods, smuggling, connections, oversized,
-          guard, question)
+GROUPS = (callers, forged_identity, forged_gateway, hosts, paths, methods, smuggling, connections,
+          multiplexed, oversized, guard, question)
 
 
 def away(gates):

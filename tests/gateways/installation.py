@@ -165,6 +165,8 @@ class Gateway:
 
     # How it refuses what it takes for no request.
     not_http = (400, 405, 501)
+    # Without TLS, and as its file is.
+    speaks_http2 = False
 
     def __init__(self, installation, name, program, port, spare):
         self.at, self.name, self.program, self.port, self.spare = installation, name, program, port, spare
@@ -186,7 +188,7 @@ class Gateway:
 
     def run(self, group):
         self.group = group.__doc__
-        self.broken = group.__name__ == "smuggling"
+        self.broken = group.__name__ in ("smuggling", "multiplexed")
         group(self)
         self.settle()
 
@@ -358,6 +360,7 @@ class Caddy(Gateway):
 class Envoy(Gateway):
     # It has no route for a request without a path.
     not_http = (400, 404)
+    speaks_http2 = True
 
     def door(self):
         return self.at.grpc_port
