@@ -122,13 +122,23 @@ def forged_identity(gate):
                    (one, one.trailers))
 
 
+# What Envoys tell each other, and a client must not.
+ENVOY = [
+    ("X-Envoy-Original-Path", "/any/1"), ("X-Envoy-Original-Host", "one.example"), ("X-Envoy-Internal", "true"),
+    ("X-Envoy-External-Address", "6.6.6.6"), ("X-Envoy-Retry-On", "5xx,reset,gateway-error"),
+    ("X-Envoy-Max-Retries", "3"), ("X-Envoy-Upstream-Rq-Timeout-Ms", "10000"),
+    ("X-Envoy-Upstream-Rq-Per-Try-Timeout-Ms", "1"), ("X-Envoy-Hedge-On-Per-Try-Timeout", "true"),
+    ("X-Envoy-Decorator-Operation", "forged"), ("X-Forwarded-Client-Cert", 'Hash=00;URI=spiffe://countersign/root'),
+]
+
+
 def forged_gateway(gate):
     """forged X-Forwarded-*"""
     at = gate.at
     lies = [("X-Forwarded-Method", "POST"), ("X-Forwarded-Uri", "/any/1"), ("X-Forwarded-Host", "one.example"),
             ("X-Forwarded-For", "6.6.6.6"), ("X-Real-IP", "6.6.6.6"), ("Forwarded", "for=6.6.6.6;host=one.example"),
             ("X-Forwarded-Proto", "https"), ("X-Original-URL", "/any/1"), ("X-Rewrite-URL", "/any/1"),
-            ("X-Forwarded-For", "6.6.6.6, 127.0.0.1"), ("X-Forwarded-Port", "1")]
+            ("X-Forwarded-For", "6.6.6.6, 127.0.0.1"), ("X-Forwarded-Port", "1"), *ENVOY]
     under = [(name.replace("-", "_"), value) for name, value in lies]
     at.decided()
     for forged in ([one] for one in lies + under):
@@ -140,12 +150,21 @@ def forged_gateway(gate):
         gate.check(seen.all("x-forwarded-for") == [at.client], "the service sees the true address", seen)
         for name in ("X-Forwarded-Uri", "X-Forwarded-Method", "X-Original-URL", "X-Rewrite-URL"):
             gate.check(not seen.all(name), f"and no `{name}`", seen)
+        told = [seen.all(f"x-forwarded-{name}") for name in ("host", "proto")]
+        gate.check(told[0] in ([], [HOST]) and told[1] == ["http"], "and the true host and scheme", seen)
+        if gate.name == "envoy":
+            names = [name for name, value in ENVOY if value in seen.all(name)]
+            gate.check(not names, "nor what only Envoy may say", (names, seen))
+    # Not again, whatever is asked for: it was decided about once.
+    answers = gate.ask("GET", "/any/fails", at.reader, lies)
+    seen = gate.arrived()
+    gate.check(answers.statuses == [503] and len(seen) == 1, "what fails is not sent again", (answers, *seen))
     events = gate.settle()
     gate.check(len(events) >= 10, "all of that is in the record", len(events))
     for event in events:
         asked = event["metadata"]["request"]
         true = (event["ipAddress"], asked["host"], asked["method"]) == (at.client, HOST, "GET")
-        gate.check(true and asked["path"] in ("/admin/x", "/npu/1"), "with what was true", event)
+        gate.check(true and asked["path"] in ("/admin/x", "/npu/1", "/any/fails"), "with what was true", event)
 
 
 def hosts(gate):
@@ -277,7 +296,7 @@ def guard(gate):
     at.api("PUT", "/api/v1/guards/npu", {"mode": "observe", "reason": "tests"})
 
 
-# What the client gets, as the READMEs say.
+# What the client gets, as the READMEs say. By gRPC's 7 Countersign refuses a gateway that is not trusted.
 AWAY = {
     "nginx": {"gone": 500, "silent": 500, 500: 500, 503: 500, 404: 500, 429: 500, 302: 500, 400: 500, "closes": 500,
               "no HTTP": 500},

@@ -1,6 +1,6 @@
-"""What reaches a service behind nginx and Caddy, with the example files of deploy/ as they are.
+"""What reaches a service behind nginx, Caddy and Envoy, with the example files of deploy/ as they are.
 
-    gateways.py BINARY FOLDER SERVER_PORT NAME=PROGRAM:PORT:SPARE_PORT…    NAME: nginx or caddy
+    gateways.py BINARY FOLDER SERVER_PORT GRPC_PORT NAME=PROGRAM:PORT:SPARE_PORT…    NAME: nginx, caddy or envoy
 
 A service that writes down every byte it gets, a real Countersign, and the real proxies. Requests are written
 by hand: a library would tidy them. After every group, what the service got is held against the record: each
@@ -51,7 +51,7 @@ def table(gateways):
     names = list(dict.fromkeys(name for one in gateways for name in one.passed))
     print(f"{'checks passed':<44}" + "".join(f"{one.name:>8}" for one in gateways))
     for name in names:
-        print(f"{name:<44}" + "".join(f"{one.passed.get(name, 0):>8}" for one in gateways))
+        print(f"{name:<44}" + "".join(f"{one.passed.get(name, '-'):>8}" for one in gateways))
     sys.stdout.flush()
 
 

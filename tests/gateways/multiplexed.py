@@ -10,8 +10,6 @@ from paths import CONFUSING, leads_elsewhere
 
 def multiplexed(gate):
     """HTTP/2: forged, confusing and smuggled"""
-    if not gate.speaks_http2:
-        return
     at = gate.at
     hidden = f"GET /admin/smuggled HTTP/1.1\r\nHost: {HOST}\r\nX-Caller-Type: operator\r\n\r\n".encode()
 

@@ -114,7 +114,7 @@ def chunks(stream):
 
 
 class Service(Listener):
-    """Answers `served`, and agrees to leave HTTP whenever it is asked to."""
+    """Answers `served`, with 503 where a path ends in `/fails`, and agrees to leave HTTP whenever it is asked to."""
 
     def answer(self, connection, stream, request):
         if upgrade := request.one("upgrade"):
@@ -125,7 +125,8 @@ class Service(Listener):
                 request.tunnel += more
             return False
         body = b"" if request.method == b"HEAD" else b"served"
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n" + body)
+        status = b"503 Failed" if request.target.endswith(b"/fails") else b"200 OK"
+        connection.sendall(b"HTTP/1.1 %s\r\nContent-Length: 6\r\n\r\n%s" % (status, body))
         return True
 
 
