@@ -84,5 +84,8 @@ def paths(gate):
     # What a route takes as it is arrives as it was decided about: `settle` compares.
     for target in ("/raw/a%2fb", "/raw//x", "/raw/../admin/x", "/raw/%2e%2e/x", "/raw/a;b", "/raw/\\x", "/raw/%5cx"):
         answers = gate.ask("GET", target, at.reader)
-        gate.check(len(gate.arrived()) == 1, "`raw` lets it pass", answers)
+        seen = gate.arrived()
+        # Caddy escapes a backslash.
+        same = [one.target for one in seen] == [target.encode()] or "\\" in target
+        gate.check(len(seen) == 1 and same, "`raw` lets it pass as it is", (answers, *seen))
         gate.refused(401, "GET", target)
