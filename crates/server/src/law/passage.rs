@@ -49,11 +49,10 @@ impl<'r> Asked<'r> {
         Self { method: clip(self.method, 33), host: clip(self.host, 262), target: self.target }
     }
 
-    /// The path, without a query or parameters, which may hold a secret; cut where it would flood the record.
+    /// The path, without a query, which may hold a secret; cut where it would flood the record.
     #[must_use]
     pub fn path(&self) -> &'r str {
         let path = self.whole_path();
-        let path = path.split_once([';', '#']).map_or(path, |(path, _)| path);
         &path[..path.floor_char_boundary(LONGEST)]
     }
 }
