@@ -193,7 +193,7 @@ async fn a_report_looks_back_as_far_as_it_is_asked_to() {
     ] {
         assert_eq!(get(since).await.expect(200)["verdict"], verdict, "{since}");
     }
-    for since in ["?since=", "?since=yesterday", "?since=1x", "?since=1h&since=2h", "?sinse=1h"] {
+    for since in ["?since=", "?since=yesterday", "?since=1x", "?since=1h&since=2h", "?from=1h"] {
         get(since).await.problem(400, "VALIDATION_ERROR");
     }
 }
