@@ -93,7 +93,7 @@ async fn what_a_guard_is_to_do_is_checked_and_only_changed_by_whoever_may() {
         (json!({"mode": "observe", "percent": 101}), "percent"),
         (json!({"mode": "observe", "percent": -1}), "percent"),
         (json!({"mode": "observe", "percent": 2.5}), "percent"),
-        (json!({"mode": "observe", "persent": 1}), "persent"),
+        (json!({"mode": "observe", "share": 1}), "share"),
         (json!({"mode": "observe", "reason": "x".repeat(501)}), "reason"),
     ] {
         let problem = app.operator().put(path, body.clone()).await.problem(400, "VALIDATION_ERROR");
