@@ -183,8 +183,8 @@ impl Config {
         let matrix_file = values.optional("RBAC_POLICY_FILE", FILE, file);
         let registry_file = values.optional("REGISTRY_FILE", FILE, file);
         let routes_file = values.optional("ROUTES_FILE", FILE, file);
-        let guards = guards::guards(&mut values);
         let policy_dir = values.optional("POLICY_DIR", DIRECTORY, directory).or_else(policies);
+        let guards = guards::guards(&mut values);
         let pdp_require_auth = values.get("PDP_REQUIRE_AUTH", "`true` or `false`", parse::<bool>);
         let log_allow =
             values.get("DECISION_LOG_ALLOW_PERCENT", "a number from 0 to 100", within(0, 100));

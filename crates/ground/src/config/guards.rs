@@ -20,9 +20,9 @@ pub struct GuardSettings {
 
 pub(super) fn guards(values: &mut Values) -> GuardSettings {
     let mut flag = |name| values.get(name, "`true` or `false`", parse::<bool>).unwrap_or(true);
-    let (rbac, ssh_sign) = (flag("RBAC_ENFORCE"), flag("SSH_SIGN_ENFORCE"));
+    let (rbac, rbac_fails_open) = (flag("RBAC_ENFORCE"), flag("RBAC_FAIL_OPEN"));
+    let ssh_sign = flag("SSH_SIGN_ENFORCE");
     let service_auth = flag("SERVICE_AUTH_ENFORCEMENT_MODE");
-    let rbac_fails_open = flag("RBAC_FAIL_OPEN");
     let name = "SERVICE_AUTH_CIRCUIT_BREAKER_PERCENTAGE";
     let percent = values.get(name, "a number from 0 to 100", within(0, 100));
     let service_auth_percent = percent.and_then(|percent| percent.try_into().ok()).unwrap_or(100);

@@ -105,6 +105,11 @@ pub struct BuiltIn {
 }
 
 impl BuiltIn {
+    /// Whether its variables say nothing, or what they would say anyhow.
+    fn is_usual(&self) -> bool {
+        (self.mode == Mode::Enforce) == (self.name != "service-auth") && self.percent == 100
+    }
+
     /// As it is remembered, to notice another one.
     fn said(&self) -> String {
         format!("{}:{}", self.mode.as_str(), self.percent)
@@ -183,10 +188,13 @@ pub async fn start(
                 };
                 let after = store::set(tx, permit, &change, &key[..], now).await?;
                 store::set_boot(tx, guard.name, &guard.said()).await?;
-                let mut event = event.clone();
-                tell(&mut event, before.as_ref(), &after);
-                Changed::Guards.announce(tx);
-                tx.record(permit.sign(event).leaf());
+                // A new installation as it is meant to be is no change.
+                if before.is_some() || !guard.is_usual() {
+                    let mut event = event.clone();
+                    tell(&mut event, before.as_ref(), &after);
+                    Changed::Guards.announce(tx);
+                    tx.record(permit.sign(event).leaf());
+                }
                 Ok::<_, db::Error>(Some(after))
             })
         });

@@ -181,43 +181,52 @@ impl Law {
             self.let_through(&behind, &caller);
             return Ok(Passage { who: caller.who, decision: Some(id) });
         }
-        let context = about(asked);
-        let (actor, home) = (caller.who.actor(), caller.who.home());
-        let subject =
-            Subject { kind: actor.kind, id: &actor.id, tenant: Some(&home), properties: nothing() };
-        let question = match ruling.0 {
-            Some(permission) => permission_asked(subject, permission, route.id(asked.target)),
-            None => route_asked(subject, asked, &context),
-        };
-        let policy = match ruling.0 {
-            Some(_) => passing.policies.matrix.policy(),
-            None => passing.routes.policy(),
-        };
-        let allowed = ruling.1.is_ok();
-        let verdict = Verdict::new(ruling.1).by(route.at.to_string());
-        let mut decision = Decision::new(&question, verdict, policy);
-        if allowed && passing.policies.authz.is_some() {
-            let target = Some((asked.method, asked.whole_path()));
-            let now = self.now().0;
-            let refused = besides::refused(passing.policies, &caller.who, target, &question, now);
-            decision = refused.unwrap_or(decision);
-        }
-        let count = self.metrics.decided_elsewhere(&decision);
-        count.inc();
+        let (decision, resource) = self.decided(passing, &caller.who, ruling);
         self.metrics.decision_seconds.observe(watch.elapsed().as_secs_f64());
         let id: Arc<str> = decision.id.as_str().into();
-        if let (Who::Agent(token), Some(permission)) = (&caller.who, ruling.0)
+        let count = self.metrics.decided_elsewhere(&decision);
+        count.inc();
+        if let (Who::Agent(token), Some(permission)) = (&caller.who, permission)
             && decision.effect() == Effect::Allow
-            && question.resource.id == "*"
+            && route.id(asked.target) == "*"
             && passing.policies.authz.is_none()
         {
             let key = (permission.resource(), permission.action());
             token.decided.remember(passing.number, key, &id, count);
         }
-        if self.settle(&behind, &caller, &decision, acted_on(&question)).await? {
+        if self.settle(&behind, &caller, &decision, resource).await? {
             return Ok(Passage { who: caller.who, decision: Some(id) });
         }
         Err(self.no_passage(&caller, passing, &decision))
+    }
+
+    /// The decision that follows from a ruling, if the policy directory has nothing against it; and what it is about.
+    fn decided(
+        &self,
+        passing: &Passing<'_>,
+        who: &Who,
+        (permission, answer): Ruling<'_>,
+    ) -> (Decision, String) {
+        let Passing { policies, routes, route, asked, .. } = *passing;
+        let context = about(asked);
+        let (actor, home) = (who.actor(), who.home());
+        let subject =
+            Subject { kind: actor.kind, id: &actor.id, tenant: Some(&home), properties: nothing() };
+        let (question, policy) = match permission {
+            Some(permission) => {
+                let question = permission_asked(subject, permission, route.id(asked.target));
+                (question, policies.matrix.policy())
+            }
+            None => (route_asked(subject, asked, &context), routes.policy()),
+        };
+        let mut decision =
+            Decision::new(&question, Verdict::new(answer).by(route.at.to_string()), policy);
+        if decision.effect() == Effect::Allow && policies.authz.is_some() {
+            let target = Some((asked.method, asked.whole_path()));
+            let refused = besides::refused(policies, who, target, &question, self.now().0);
+            decision = refused.unwrap_or(decision);
+        }
+        (decision, acted_on(&question))
     }
 
     /// Refuses what the table refuses, whoever asks: no guard is asked, because no route answers.

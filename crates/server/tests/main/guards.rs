@@ -43,7 +43,7 @@ async fn three_guards_are_always_there_as_their_variables_say() {
 #[tokio::test]
 async fn a_variable_counts_when_it_has_changed_and_is_told_of_when_it_does_not() {
     let app = TestApp::start().await;
-    assert_eq!(app.events("guard.changed").await.len(), 3);
+    assert_eq!(app.events("guard.changed").await.len(), 0, "as it is meant to be");
     set(&app, "rbac", json!({"mode": "observe", "reason": "roll back"})).await;
     let app = app.restart().await;
     assert_eq!(
@@ -75,7 +75,7 @@ async fn a_variable_counts_when_it_has_changed_and_is_told_of_when_it_does_not()
     assert_eq!(events.drain(..3).count(), 3);
     let by: Vec<_> = events.iter().map(|one| one["actorId"].as_str().unwrap()).collect();
     let system = "guard-variable";
-    assert_eq!(by, [system, system, system, "bootstrap", system, system, system]);
+    assert_eq!(by, [system, system, system, "bootstrap"]);
     assert_eq!(
         events[0]["metadata"],
         json!({"mode": "enforce", "percent": 25, "previousMode": "observe",
