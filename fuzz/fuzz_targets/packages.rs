@@ -23,7 +23,7 @@ fuzz_target!(|rules: &str| {
         Err(error) => return assert!(!error.0.is_empty()),
     };
     let policies =
-        Policies { matrix: Matrix::built_in().into(), registry: None, packages: Some(packages.into()) };
+        Policies { matrix: Matrix::built_in().into(), registry: None, packages: Some(packages.into()), routes: None, authz: None };
     let json = Json::from(&*QUESTION);
     let question = Question::read(&json, Form::Check).expect("a question");
     let decision = policies.decide(&question, Holder::Stranger, 1_700_000_000_000_000);

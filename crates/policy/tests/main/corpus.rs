@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use countersign_policy::authz::Asked;
 use countersign_policy::{
-    Form, Holder, Json, Matrix, Packages, Policies, Question, Registry, Routes, canonical, strict,
+    Authz, Form, Holder, Json, Matrix, Packages, Permissions, Policies, Question, Registry, Routes,
+    canonical, strict,
 };
 
 fn corpus(name: &str) -> Vec<String> {
@@ -85,6 +87,30 @@ fn a_route_table_is_read_or_says_where_it_is_none_and_answers() {
             Err(error) => assert!(!error.0.is_empty()),
         }
     }
+}
+
+#[test]
+fn a_policy_directory_is_read_or_says_where_it_is_none_and_answers() {
+    let scopes = Permissions::from_scope("agents:read npu:write").unwrap();
+    let mut read = 0;
+    for text in corpus("authz") {
+        let (request, rules) = text.split_once('\n').unwrap_or((&text, ""));
+        let (method, path) = request.split_once(' ').unwrap_or((request, "/"));
+        let (name, rules) = match rules.starts_with('{') {
+            true => ("data/scopes.json", rules.to_owned()),
+            false => ("authz.rego", format!("package countersign.authz\n{rules}")),
+        };
+        match Authz::read(&BTreeMap::from([(name.to_owned(), rules)])) {
+            Ok(authz) => {
+                let (agent, roles, tenant) = (Some("a"), &[][..], "t");
+                let asked = Asked { method, path, scopes: &scopes, agent, roles, tenant };
+                let _ = authz.unwrap().ask(&asked, 0);
+                read += 1;
+            }
+            Err(error) => assert!(!error.0.is_empty()),
+        }
+    }
+    assert!(read >= 3, "{read}");
 }
 
 #[test]
