@@ -5,7 +5,9 @@
 
 mod guards;
 mod settings;
+mod sink;
 mod sources;
+mod tls;
 mod vault;
 
 use std::net::{IpAddr, SocketAddr};
@@ -24,8 +26,10 @@ use crate::shared::RedisUrl;
 
 pub use guards::GuardSettings;
 pub use settings::{SETTINGS, Setting};
+pub use sink::SealSink;
 use sources::Values;
 pub use sources::{Effective, Fault, Source, Sources};
+pub use tls::TlsFiles;
 pub use vault::{VaultAddress, VaultSettings};
 
 /// Whether mistakes that are fine on a desk are fatal.
@@ -44,17 +48,6 @@ pub enum LogFormat {
     Pretty,
     /// One object a line.
     Json,
-}
-
-/// Where HTTPS takes its certificates from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The server's, PEM.
-    pub certificates: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
-    /// Authorities of client certificates, PEM.
-    pub client_authorities: Option<PathBuf>,
 }
 
 /// What a process runs with.
@@ -191,12 +184,12 @@ impl Config {
         let seal_sink = values.optional(
             "AUDIT_SEAL_SINK",
             "`file:PATH`, or an https address (http to this machine alone)",
-            seal_sink,
+            sink::seal_sink,
         );
         let retention_days =
             values.optional("AUDIT_RETENTION_DAYS", "days from 1 to 36500", within(1, 36_500));
         let vault = vault::vault(&mut values);
-        let tls = tls(&mut values);
+        let tls = tls::tls(&mut values);
         let metrics_port =
             values.optional("METRICS_PORT", "a port, 1 to 65535", parse::<NonZero<u16>>);
         let ext_authz_port =
@@ -398,29 +391,6 @@ fn token_key(values: &mut Values) -> Option<GivenKey> {
     }
 }
 
-fn tls(values: &mut Values) -> Option<TlsFiles> {
-    let certificates = values.optional("TLS_CERT_FILE", FILE, file);
-    let key = values.optional("TLS_KEY_FILE", FILE, file);
-    let client_authorities = values.optional("TLS_CLIENT_CA_FILE", FILE, file);
-    match (certificates, key) {
-        (Some(certificates), Some(key)) => Some(TlsFiles { certificates, key, client_authorities }),
-        (Some(_), None) => {
-            values.fault("TLS_KEY_FILE", "must be given together with TLS_CERT_FILE");
-            None
-        }
-        (None, Some(_)) => {
-            values.fault("TLS_CERT_FILE", "must be given together with TLS_KEY_FILE");
-            None
-        }
-        (None, None) => {
-            if client_authorities.is_some() {
-                values.fault("TLS_CLIENT_CA_FILE", "needs TLS_CERT_FILE and TLS_KEY_FILE");
-            }
-            None
-        }
-    }
-}
-
 const DIRECTORY: &str = "the path of a directory that can be read";
 const FILE: &str = "the path of a file that can be read";
 
@@ -440,24 +410,6 @@ fn policies() -> Option<PathBuf> {
 const DATABASE: &str = "`sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`; \
     there `sslmode` is one of libpq's, and those that verify need `sslrootcert`";
 const ISSUER: &str = "an absolute `http` or `https` URL without query and fragment";
-
-/// Where seals are kept besides the database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SealSink {
-    /// A file of JSON lines.
-    File(PathBuf),
-    /// An address to which each is posted.
-    Address(String),
-}
-
-fn seal_sink(text: &str) -> Option<SealSink> {
-    if let Some(path) = text.strip_prefix("file:") {
-        return (!path.is_empty()).then(|| SealSink::File(PathBuf::from(path)));
-    }
-    let url = url::Url::parse(text).ok()?;
-    let safe = url.scheme() == "https" || (url.scheme() == "http" && leads_here(text));
-    (safe && url.username().is_empty()).then(|| SealSink::Address(url.to_string()))
-}
 
 fn leads_here(url: &str) -> bool {
     let url = url::Url::parse(url).ok();
