@@ -37,6 +37,8 @@ def database(engine, directory, url):
 
 class Countersign(Server):
     """`countersign serve` in an environment that holds nothing but what is set here."""
+    # It seals every second.
+    rest = 1.2
 
     def __init__(self, program, port, alg, database_url, directory, before=None, settings=None):
         """A new server, or one with the keys of `before` on what that one has left."""

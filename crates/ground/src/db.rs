@@ -34,8 +34,10 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 use crate::clock::{Stopwatch, Time};
 use crate::ids::AgentId;
+use crate::record::Mark;
 use recent::Recent;
 
+pub use batch::Settled;
 pub use changes::{Announced, Change};
 pub use error::Error;
 pub use migrate::{Applied, Migration, migrate};
@@ -64,6 +66,8 @@ pub struct Leaf {
     pub outcome: &'static str,
     /// RFC 8785 text of the event.
     pub body: String,
+    /// What sealing needs of it, where this process seals and that was at hand.
+    pub(crate) mark: Option<Mark>,
 }
 
 /// How many positions one stream has: a position is `stream * STREAM_LENGTH + n`.
@@ -249,7 +253,8 @@ impl Db {
     }
 
     /// Adds an event to the record; durable when what it gives resolves.
-    pub(crate) fn append(&self, leaf: Leaf) -> Result<impl Future<Output = Result<()>> + use<>> {
+    pub(crate) fn append(&self, mut leaf: Leaf) -> Result<Settled> {
+        leaf.mark = self.recent.is_wanted().then(|| Mark::on(&leaf));
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.append(leaf),
             Engine::Postgres(postgres) => postgres.append(leaf),

@@ -4,10 +4,12 @@
 //! transaction ([`crate::db::Tx::record`]); events without a change go through a group commit
 //! ([`Record::append`]) and are durable before their answer is sent.
 
+mod appended;
 mod event;
 mod expire;
 mod export;
 mod lookup;
+mod mark;
 pub mod merkle;
 mod object;
 mod seal;
@@ -30,7 +32,10 @@ use crate::ids::EventId;
 use crate::keyring::{KeyRing, RingError};
 use sealer::Sealer;
 
+pub use appended::Appended;
 pub use event::{Actor, Event, Meta, Origin, Outcome, default_tenant};
+pub(crate) use mark::Mark;
+
 pub use expire::Expiry;
 pub use export::Format;
 pub use merkle::Hash;
@@ -87,9 +92,11 @@ impl Record {
     ///
     /// # Errors
     /// When it can't be recorded: what it is about must then be refused.
-    pub fn append(&self, event: Event) -> impl Future<Output = db::Result<()>> + Send + use<> {
-        let settled = self.db.append(event.leaf());
-        async move { settled?.await }
+    pub fn append(&self, event: Event) -> Appended {
+        match self.db.append(event.leaf()) {
+            Ok(settled) => Appended::Written(settled),
+            Err(error) => Appended::Known(Err(error)),
+        }
     }
 
     /// Appends an event that anybody can cause without proving who they are: singly up to ten per
@@ -97,12 +104,12 @@ impl Record {
     ///
     /// # Errors
     /// As [`Record::append`].
-    pub async fn append_stranger(&self, reason: &'static str, event: Event) -> db::Result<()> {
+    pub fn append_stranger(&self, reason: &'static str, event: Event) -> Appended {
         let ip = event.origin.ip;
         let deed = Deed { action: event.action, outcome: event.outcome, reason };
         match self.strangers.meet(deed, ip, event.time) {
-            Verdict::Single => self.append(event).await,
-            Verdict::Counted => Ok(()),
+            Verdict::Single => self.append(event),
+            Verdict::Counted => Appended::nothing(),
         }
     }
 

@@ -189,6 +189,19 @@ impl Decision {
         Self { id: digest.id(), digest, verdict, policy, text, question, resource }
     }
 
+    /// The same as [`Decision::new`] where it was made before, and its digest is known.
+    #[must_use]
+    pub fn again(
+        question: &Question<'_>,
+        verdict: Verdict,
+        policy: Policy,
+        digest: Digest,
+    ) -> Self {
+        let (text, question, resource) = canonical(question, &verdict, &policy);
+        debug_assert_eq!(digest, Digest::of(&text), "another decision was made before");
+        Self { id: digest.id(), digest, verdict, policy, text, question, resource }
+    }
+
     /// The decision of the matrix that follows from a reason: `Ok` allows, `Err` denies.
     #[must_use]
     pub fn because(

@@ -121,7 +121,7 @@ impl Batch {
 }
 
 /// Resolves when the batch has committed or failed.
-pub(super) struct Settled {
+pub struct Settled {
     batch: Arc<Batch>,
     slot: Option<usize>,
 }

@@ -1,28 +1,34 @@
-//! Events that this process has committed and that may still wait for their seal: who seals need not read
-//! them again. What is not here is read from the database; nothing depends on it being here.
+//! What sealing needs of the events that this process has committed: who seals need not read them again. What is not
+//! here is read from the database; nothing depends on it being here.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Leaf;
+use crate::record::Mark;
 
-/// Bytes of texts that are kept: more than come in a second.
-const MOST: usize = 48 << 20;
+/// Bytes that are kept: more than come in a second.
+const MOST: usize = 16 << 20;
 
-/// Events of one commit, by the number of the first.
+/// The events of each commit, by the number of the first.
 #[derive(Default)]
-pub(crate) struct Recent(Mutex<Kept>);
+pub(crate) struct Recent {
+    kept: Mutex<Kept>,
+    /// Another node seals.
+    unwanted: AtomicBool,
+}
 
 #[derive(Default)]
 struct Kept {
-    commits: BTreeMap<i64, Vec<Leaf>>,
+    commits: BTreeMap<i64, Vec<Mark>>,
     bytes: usize,
 }
 
 /// Events of one stream that follow one another, and those of them that end a commit.
 pub(crate) struct Taken {
     /// All of them.
-    pub(crate) leaves: Vec<Leaf>,
+    pub(crate) marks: Vec<Mark>,
     /// Numbers, one of each commit: when the database holds the same there, it holds the same in all of it.
     pub(crate) ends: Vec<i64>,
 }
@@ -30,21 +36,26 @@ pub(crate) struct Taken {
 impl Recent {
     /// Keeps the events of a commit, the first of which has the number `first`.
     pub(super) fn keep(&self, first: i64, leaves: Vec<Leaf>) {
-        if leaves.is_empty() {
+        if leaves.is_empty() || !self.is_wanted() {
             return;
         }
+        let mark = |mut leaf: Leaf| leaf.mark.take().unwrap_or_else(|| Mark::on(&leaf));
+        self.keep_marks(first, leaves.into_iter().map(mark).collect());
+    }
+
+    fn keep_marks(&self, first: i64, marks: Vec<Mark>) {
         let mut kept = self.kept();
         // Where the database has gone back, numbers are given a second time.
-        let end = first + count(&leaves);
+        let end = first + count(&marks);
         let before = kept.commits.range(..first).next_back();
         let overlapping =
-            before.filter(|(at, leaves)| *at + count(leaves) > first).map(|(at, _)| *at);
+            before.filter(|(at, marks)| *at + count(marks) > first).map(|(at, _)| *at);
         let again: Vec<i64> = kept.commits.range(first..end).map(|(at, _)| *at).collect();
         for at in overlapping.into_iter().chain(again) {
             kept.remove(at);
         }
-        kept.bytes += size(&leaves);
-        kept.commits.insert(first, leaves);
+        kept.bytes += size(&marks);
+        kept.commits.insert(first, marks);
         while kept.bytes > MOST
             && let Some((&oldest, _)) = kept.commits.first_key_value()
         {
@@ -56,59 +67,70 @@ impl Recent {
     /// forgotten.
     pub(crate) fn take(&self, after: i64, until: i64) -> Option<Taken> {
         let mut kept = self.kept();
-        while let Some((&at, leaves)) = kept.commits.first_key_value() {
-            if at + count(leaves) > after + 1 {
+        while let Some((&at, marks)) = kept.commits.first_key_value() {
+            if at + count(marks) > after + 1 {
                 break;
             }
             kept.remove(at);
         }
-        let mut taken = Taken { leaves: Vec::new(), ends: Vec::new() };
+        let mut taken = Taken { marks: Vec::new(), ends: Vec::new() };
         let mut next = after + 1;
         while next <= until {
             let (&at, _) = kept.commits.first_key_value()?;
             if at > next {
                 return None;
             }
-            let mut leaves = kept.remove(at)?;
+            let mut marks = kept.remove(at)?;
             // A part of a commit was sealed before, or will be later.
-            leaves.drain(..usize::try_from(next - at).ok()?);
+            marks.drain(..usize::try_from(next - at).ok()?);
             let fitting = usize::try_from(until - next + 1).ok()?;
-            if fitting < leaves.len() {
-                let rest = leaves.split_off(fitting);
+            if fitting < marks.len() {
+                let rest = marks.split_off(fitting);
                 kept.bytes += size(&rest);
                 kept.commits.insert(until + 1, rest);
             }
-            next += count(&leaves);
+            next += count(&marks);
             taken.ends.push(next - 1);
-            taken.leaves.append(&mut leaves);
+            taken.marks.append(&mut marks);
         }
         Some(taken)
     }
 
+    /// Whether sealing asks for them.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.unwanted.load(Ordering::Relaxed)
+    }
+
+    /// Keeps them from now on: this process seals.
+    pub(crate) fn want(&self) {
+        self.unwanted.store(false, Ordering::Relaxed);
+    }
+
     /// Forgets all of them: somebody else seals.
     pub(crate) fn forget(&self) {
+        self.unwanted.store(true, Ordering::Relaxed);
         *self.kept() = Kept::default();
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Kept {
-    fn remove(&mut self, at: i64) -> Option<Vec<Leaf>> {
-        let leaves = self.commits.remove(&at)?;
-        self.bytes -= size(&leaves);
-        Some(leaves)
+    fn remove(&mut self, at: i64) -> Option<Vec<Mark>> {
+        let marks = self.commits.remove(&at)?;
+        self.bytes -= size(&marks);
+        Some(marks)
     }
 }
 
-fn count(leaves: &[Leaf]) -> i64 {
-    i64::try_from(leaves.len()).unwrap_or(i64::MAX)
+fn count(marks: &[Mark]) -> i64 {
+    i64::try_from(marks.len()).unwrap_or(i64::MAX)
 }
 
-fn size(leaves: &[Leaf]) -> usize {
-    leaves.iter().map(|leaf| leaf.body.len()).sum()
+fn size(marks: &[Mark]) -> usize {
+    marks.iter().map(Mark::size).sum()
 }
 
 #[cfg(test)]
@@ -117,6 +139,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Time;
+    use crate::record::{Hash, merkle};
 
     fn leaf(text: &str) -> Leaf {
         Leaf {
@@ -126,6 +149,7 @@ mod tests {
             action: "test",
             outcome: "success",
             body: text.to_owned(),
+            mark: None,
         }
     }
 
@@ -133,8 +157,8 @@ mod tests {
         (first..first + length).map(|n| leaf(&n.to_string())).collect()
     }
 
-    fn texts(taken: &Taken) -> Vec<String> {
-        taken.leaves.iter().map(|leaf| leaf.body.clone()).collect()
+    fn hashes(taken: &Taken) -> Vec<Hash> {
+        taken.marks.iter().map(|mark| mark.hash).collect()
     }
 
     proptest! {
@@ -169,8 +193,9 @@ mod tests {
                 let taken = recent.take(after, until);
                 let whole = (after + 1..=until).all(|n| there.contains(&n));
                 if let Some(taken) = &taken {
-                    let wanted: Vec<String> = (after + 1..=until).map(|n| n.to_string()).collect();
-                    prop_assert_eq!(texts(taken), wanted);
+                    let hash = |n: i64| merkle::leaf(n.to_string().as_bytes());
+                    let wanted: Vec<Hash> = (after + 1..=until).map(hash).collect();
+                    prop_assert_eq!(hashes(taken), wanted);
                     prop_assert!(taken.ends.is_sorted() && taken.ends.iter().all(|n| (after + 1..=until).contains(n)));
                 }
                 prop_assert!(taken.is_none() || whole);
@@ -189,14 +214,20 @@ mod tests {
         assert!(recent.take(5, 10).is_none(), "6 to 10 went with what was there before");
         recent.forget();
         assert!(recent.take(10, 15).is_none());
+        recent.keep(16, commit(16, 5));
+        assert!(recent.take(15, 20).is_none(), "nothing is kept while another node seals");
+        recent.want();
+        recent.keep(21, commit(21, 5));
+        assert!(recent.take(20, 25).is_some());
     }
 
     #[test]
     fn memory_is_bounded() {
         let recent = Recent::default();
-        let large = "x".repeat(MOST / 4);
+        let large = vec![0; MOST / 32];
         for n in 1..=8 {
-            recent.keep(n, vec![leaf(&large)]);
+            let mark = Mark { keys: large.clone(), ..Mark::on(&leaf("")) };
+            recent.keep_marks(n, vec![mark]);
         }
         assert!(recent.kept().bytes <= MOST);
         assert!(recent.take(0, 8).is_none());

@@ -182,6 +182,7 @@ impl Event {
             action: self.action,
             outcome: self.outcome.as_str(),
             body: self.body(),
+            mark: None,
         }
     }
 

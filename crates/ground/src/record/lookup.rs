@@ -6,6 +6,8 @@
 
 mod merge;
 
+use std::sync::LazyLock;
+
 use memchr::memmem;
 use twox_hash::XxHash3_64;
 
@@ -21,7 +23,7 @@ const PAGE: usize = 112;
 /// An event that has a key. Stored as two signed numbers of eight bytes, big-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Entry {
-    key: i64,
+    pub(super) key: i64,
     pub(super) position: i64,
 }
 
@@ -41,25 +43,21 @@ pub(super) fn key(tenant: &str, member: &[u8]) -> i64 {
     XxHash3_64::oneshot_with_seed(seed, member).cast_signed()
 }
 
-/// Finds the members of an event that have keys.
-pub(super) struct Members([memmem::Finder<'static>; 3]);
+/// The members of an event that have keys.
+static MEMBERS: LazyLock<[memmem::Finder<'static>; 3]> = LazyLock::new(|| {
+    [r#""agentId":""#, r#""decisionId":""#, r#""requestId":""#].map(memmem::Finder::new)
+});
 
-impl Members {
-    pub(super) fn new() -> Self {
-        Self([r#""agentId":""#, r#""decisionId":""#, r#""requestId":""#].map(memmem::Finder::new))
-    }
-
-    /// Adds the entries of one event.
-    pub(super) fn index(&self, tenant: &str, body: &str, position: i64, into: &mut Vec<Entry>) {
-        let body = body.as_bytes();
-        for finder in &self.0 {
-            for at in finder.find_iter(body) {
-                let value = at + finder.needle().len();
-                let member = &body[at..end_of_text(body, value)];
-                into.push(Entry { key: key(tenant, member), position });
-            }
+/// The keys of one event.
+pub(super) fn keys(tenant: &str, body: &str) -> Vec<i64> {
+    let (body, mut keys) = (body.as_bytes(), Vec::with_capacity(MEMBERS.len()));
+    for finder in &*MEMBERS {
+        for at in finder.find_iter(body) {
+            let value = at + finder.needle().len();
+            keys.push(key(tenant, &body[at..end_of_text(body, value)]));
         }
     }
+    keys
 }
 
 /// Behind the quote that ends a JSON string.
@@ -136,9 +134,7 @@ mod tests {
     use super::*;
 
     fn indexed(body: &str) -> Vec<i64> {
-        let mut entries = Vec::new();
-        Members::new().index("acme", body, 7, &mut entries);
-        entries.iter().map(|entry| entry.key).collect()
+        keys("acme", body)
     }
 
     #[test]

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use super::lookup::{self, Entry, Members};
+use super::lookup::{self, Entry};
+use super::mark::Mark;
 use super::merkle::{self, Hash};
 use super::seal::Seal;
 use crate::clock::{Clock, Time};
-use crate::db::{self, Db, Leaf, Row, STREAM_LENGTH, Value};
+use crate::db::{self, Db, Row, STREAM_LENGTH, Value};
 use crate::entropy::Entropy;
 use crate::keyring::{KeyRing, RingError};
 use crate::params;
@@ -75,6 +76,7 @@ impl Sealer<'_> {
                 self.db.recent().forget();
                 return Ok(made);
             }
+            self.db.recent().want();
             lookup::merge(self.db).await?;
             let waiting: i64 = tails.iter().map(|tail| tail.last - tail.sealed).sum();
             let Some(seal) = self.seal_run(shares(tails)).await? else { return Ok(made) };
@@ -141,9 +143,9 @@ impl Sealer<'_> {
     async fn read(&self, tails: &[Tail]) -> db::Result<Run> {
         let mut run = Run::default();
         for tail in tails {
-            if let Some(leaves) = self.recent(tail).await? {
+            if let Some(marks) = self.recent(tail).await? {
                 let (stream, first) = (tail.stream, tail.sealed + 1);
-                run = beside(move || Ok(run.join_recent(stream, first, leaves))).await?;
+                run = beside(move || Ok(run.join(stream, (first..).zip(marks)))).await?;
                 continue;
             }
             let position = |n| tail.stream * STREAM_LENGTH + n;
@@ -167,19 +169,23 @@ impl Sealer<'_> {
                 );
             }
             let stream = tail.stream;
-            run = beside(move || run.join(stream, rows)).await?;
+            run = beside(move || {
+                let marks = rows.into_iter().map(|row| read_mark(stream, row));
+                Ok(run.join(stream, marks.collect::<db::Result<Vec<_>>>()?))
+            })
+            .await?;
         }
         Ok(run)
     }
 
     /// The events of this process's own stream, as they were committed: they need not be read again, and what
     /// was made of them in the database meanwhile will show.
-    async fn recent(&self, tail: &Tail) -> db::Result<Option<Vec<Leaf>>> {
+    async fn recent(&self, tail: &Tail) -> db::Result<Option<Vec<Mark>>> {
         if tail.stream != self.db.stream() {
             return Ok(None);
         }
         let Some(taken) = self.db.recent().take(tail.sealed, tail.last) else { return Ok(None) };
-        if taken.ends.len() > FEW && taken.ends.len() > taken.leaves.len() / 8 {
+        if taken.ends.len() > FEW && taken.ends.len() > taken.marks.len() / 8 {
             return Ok(None);
         }
         let first = tail.sealed + 1;
@@ -193,8 +199,9 @@ impl Sealer<'_> {
             let is_there = |mut row: Row| {
                 let (position, body): (i64, String) = (row.take()?, row.take()?);
                 let at = position - tail.stream * STREAM_LENGTH - first;
-                let leaf = usize::try_from(at).ok().and_then(|at| taken.leaves.get(at));
-                Ok::<_, db::Error>(leaf.is_some_and(|leaf| leaf.body == body))
+                let mark = usize::try_from(at).ok().and_then(|at| taken.marks.get(at));
+                let hash = merkle::leaf(body.as_bytes());
+                Ok::<_, db::Error>(mark.is_some_and(|mark| mark.hash == hash))
             };
             let count = rows.len();
             for row in rows {
@@ -206,7 +213,7 @@ impl Sealer<'_> {
                 return Ok(None);
             }
         }
-        Ok(Some(taken.leaves))
+        Ok(Some(taken.marks))
     }
 }
 
@@ -223,36 +230,23 @@ async fn beside(work: impl FnOnce() -> db::Result<Run> + Send + 'static) -> db::
     tokio::task::spawn_blocking(work).await.map_err(failed)?
 }
 
-impl Run {
-    fn join(mut self, stream: i64, rows: Vec<Row>) -> db::Result<Self> {
-        let members = Members::new();
-        for mut row in rows {
-            let (position, time): (i64, Time) = (row.take()?, row.take()?);
-            let (tenant, body): (String, String) = (row.take()?, row.take()?);
-            self.add(&members, stream, position - stream * STREAM_LENGTH, time, &tenant, &body);
-        }
-        self.entries.sort_unstable();
-        Ok(self)
-    }
+/// The number of an event in its stream, and what sealing needs of it.
+fn read_mark(stream: i64, mut row: Row) -> db::Result<(i64, Mark)> {
+    let (position, time): (i64, Time) = (row.take()?, row.take()?);
+    let (tenant, body): (String, String) = (row.take()?, row.take()?);
+    Ok((position - stream * STREAM_LENGTH, Mark::of(time, &tenant, &body)))
+}
 
-    fn join_recent(mut self, stream: i64, first: i64, leaves: Vec<Leaf>) -> Self {
-        let members = Members::new();
-        for (n, leaf) in (first..).zip(&leaves) {
-            self.add(&members, stream, n, leaf.time, &leaf.tenant, &leaf.body);
+impl Run {
+    fn join(mut self, stream: i64, marks: impl IntoIterator<Item = (i64, Mark)>) -> Self {
+        for (n, mark) in marks {
+            self.add(stream, n, &mark);
         }
         self.entries.sort_unstable();
         self
     }
 
-    fn add(
-        &mut self,
-        members: &Members,
-        stream: i64,
-        n: i64,
-        time: Time,
-        tenant: &str,
-        body: &str,
-    ) {
+    fn add(&mut self, stream: i64, n: i64, mark: &Mark) {
         let at = self.leaves.len();
         match self.spans.last_mut() {
             Some(span) if span.stream == stream && span.last + 1 == n => span.last = n,
@@ -261,10 +255,11 @@ impl Run {
                 self.spans.push(Span { stream, first: n, last: n, at });
             }
         }
-        self.begins = Some(self.begins.map_or(time, |begins| begins.min(time)));
-        self.ends = Some(self.ends.map_or(time, |ends| ends.max(time)));
-        self.leaves.push(merkle::leaf(body.as_bytes()));
-        members.index(tenant, body, stream * STREAM_LENGTH + n, &mut self.entries);
+        self.begins = Some(self.begins.map_or(mark.time, |begins| begins.min(mark.time)));
+        self.ends = Some(self.ends.map_or(mark.time, |ends| ends.max(mark.time)));
+        self.leaves.push(mark.hash);
+        let position = stream * STREAM_LENGTH + n;
+        self.entries.extend(mark.keys.iter().map(|key| Entry { key: *key, position }));
     }
 }
 

@@ -18,7 +18,7 @@ use serde_json::json;
 
 pub use search::{__path_actions, __path_resources, __path_subjects, actions, resources, subjects};
 
-use super::check::{self, Turns, decided, invalid};
+use super::check::{self, Told, Turns, decided, invalid};
 use super::extract::{content_type, read};
 use super::openapi::ProblemBody;
 use crate::app::App;
@@ -84,10 +84,17 @@ pub async fn evaluation(
     asked: Asked,
 ) -> Result<Response, Problem> {
     app.law.may_ask(&caller).await?;
-    evaluate_one(&app, &caller, &asked.json()?).await
+    let (text, told) = evaluate_one(&app, &caller, &asked.json()?).await?;
+    drop(asked);
+    told.durable().await?;
+    Ok(check::json(text))
 }
 
-async fn evaluate_one(app: &App, caller: &Caller, asked: &Json<'_>) -> Result<Response, Problem> {
+async fn evaluate_one(
+    app: &App,
+    caller: &Caller,
+    asked: &Json<'_>,
+) -> Result<(String, Told), Problem> {
     let question = Question::read(asked, Form::AuthZen).map_err(invalid)?;
     app.law.may_ask_this(caller, &question).await?;
     let at = app.clock.now();
@@ -95,8 +102,8 @@ async fn evaluate_one(app: &App, caller: &Caller, asked: &Json<'_>) -> Result<Re
     let mut answers = Answers::new(&shown, 1);
     let each =
         |question: &Question<'_>, decision: &Decision| tell(&mut answers, question, decision);
-    decided(app, caller, &[question], at, each).await?;
-    Ok(check::json(answers.text))
+    let told = decided(app, caller, &[question], at, each).await?;
+    Ok((answers.text, told))
 }
 
 /// When to stop.
@@ -145,10 +152,20 @@ pub async fn evaluations(
     asked: Asked,
 ) -> Result<Response, Problem> {
     app.law.may_ask(&caller).await?;
-    let whole = asked.json()?;
+    let (text, told) = evaluate_several(&app, &caller, &asked.json()?).await?;
+    drop(asked);
+    told.durable().await?;
+    Ok(check::json(text))
+}
+
+async fn evaluate_several(
+    app: &App,
+    caller: &Caller,
+    whole: &Json<'_>,
+) -> Result<(String, Told), Problem> {
     let items = match &whole["evaluations"] {
         Json::List(items) if items.len() <= MOST => items,
-        Json::Null => return evaluate_one(&app, &caller, &whole).await,
+        Json::Null => return evaluate_one(app, caller, whole).await,
         _ => {
             let what = format!("must be a list of at most {MOST}");
             return Err(invalid(Fault { at: "/evaluations".into(), what }));
@@ -156,28 +173,30 @@ pub async fn evaluations(
     };
     // Section 7.1: without items it is one evaluation.
     if items.is_empty() {
-        return evaluate_one(&app, &caller, &whole).await;
+        return evaluate_one(app, caller, whole).await;
     }
-    let semantic = Semantic::read(&whole)?;
-    let defaults = Parts::read(&whole, Form::AuthZen, &[]).map_err(invalid)?;
+    let semantic = Semantic::read(whole)?;
+    let defaults = Parts::read(whole, Form::AuthZen, &[]).map_err(invalid)?;
     let read = |item| Parts::read(item, Form::AuthZen, &[])?.or(defaults).question();
     let questions: Vec<Result<Question<'_>, Fault>> = items.iter().map(read).collect();
     let sound: Vec<Question<'_>> = questions.iter().flatten().copied().collect();
     for question in &sound {
-        app.law.may_ask_this(&caller, question).await?;
+        app.law.may_ask_this(caller, question).await?;
     }
     // All are decided under the same policies; those behind the one that ended it were not asked.
     let asked = match semantic {
         Semantic::ExecuteAll => sound,
-        _ => asked_until(&app, &caller, &questions, semantic).await?,
+        _ => asked_until(app, caller, &questions, semantic).await?,
     };
     let at = app.clock.now();
     let shown = at.to_string();
     let mut telling = Items::new(&questions, semantic, &shown);
+    let mut told = Told::nothing();
     if !asked.is_empty() {
-        decided(&app, &caller, &asked, at, |question, it| telling.decided(question, it)).await?;
+        told =
+            decided(app, caller, &asked, at, |question, it| telling.decided(question, it)).await?;
     }
-    Ok(check::json(telling.end()))
+    Ok((telling.end(), told))
 }
 
 /// The answers to several items, some of which may be broken.

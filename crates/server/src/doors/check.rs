@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use countersign_ground::clock::{Stopwatch, Time};
 use countersign_ground::problem::{Code, Problem};
+use countersign_ground::record::Appended;
 use countersign_policy::{
     Answers, Decision, Fault, Form, Frame, Json, Parts, Question, Resource, write_text,
 };
@@ -36,17 +37,24 @@ pub async fn check(
     caller: Caller,
     body: JsonText,
 ) -> Result<Response, Problem> {
-    app.law.may_ask(&caller).await?;
+    let (text, told) = one(&app, &caller, body).await?;
+    told.durable().await?;
+    Ok(json(text))
+}
+
+/// Decides. Neither the question nor the decision is there any more while the record is waited for.
+async fn one(app: &App, caller: &Caller, body: JsonText) -> Result<(String, Told), Problem> {
+    app.law.may_ask(caller).await?;
     let value = read(body.text()?)?;
     let question = Question::read(&value, Form::Check).map_err(invalid)?;
-    app.law.may_ask_this(&caller, &question).await?;
+    app.law.may_ask_this(caller, &question).await?;
     let at = app.clock.now();
     let shown = at.to_string();
     let (mut answers, request) = (Answers::new(&shown, 1), caller.origin.request_id.as_deref());
     let each =
         |question: &Question<'_>, decision: &Decision| answers.add(question, decision, request);
-    decided(&app, &caller, &[question], at, each).await?;
-    Ok(json(answers.text))
+    let told = decided(app, caller, &[question], at, each).await?;
+    Ok((answers.text, told))
 }
 
 /// One subject, action and context, and many resources. The answers come in the resources' order.
@@ -60,7 +68,13 @@ pub async fn batch(
     caller: Caller,
     body: JsonText,
 ) -> Result<Response, Problem> {
-    app.law.may_ask(&caller).await?;
+    let (text, told) = several(&app, &caller, body).await?;
+    told.durable().await?;
+    Ok(json(text))
+}
+
+async fn several(app: &App, caller: &Caller, body: JsonText) -> Result<(String, Told), Problem> {
+    app.law.may_ask(caller).await?;
     let value = read(body.text()?)?;
     let frame = Parts::read(&value, Form::Check, &["resources"]).map_err(invalid)?;
     let resources = match value.get("resources") {
@@ -78,7 +92,7 @@ pub async fn batch(
     let mut questions = questions.collect::<Result<Vec<_>, _>>().map_err(invalid)?;
     let frame = Frame::of(&questions[0]);
     questions.iter_mut().for_each(|question| question.frame = Some(&frame));
-    app.law.may_ask_this(&caller, &questions[0]).await?;
+    app.law.may_ask_this(caller, &questions[0]).await?;
     let at = app.clock.now();
     let shown = at.to_string();
     let mut answers = Answers::new(&shown, questions.len());
@@ -87,7 +101,7 @@ pub async fn batch(
         answers.text.push_str(if answers.text.ends_with('[') { "" } else { "," });
         answers.add(question, decision, None);
     };
-    decided(&app, &caller, &questions, at, each).await?;
+    let told = decided(app, caller, &questions, at, each).await?;
     let mut text = answers.text;
     text.push(']');
     if let Some(request) = &caller.origin.request_id {
@@ -95,18 +109,36 @@ pub async fn batch(
         write_text(&mut text, request);
     }
     text.push('}');
-    Ok(json(text))
+    Ok((text, told))
 }
 
-/// Decides, all under the same policies, shows each decision, and returns once all are in the record: until then
-/// nobody else may see what was shown.
+/// Decisions that were appended to the record: until they are durable nobody may see them.
+#[must_use]
+pub(super) struct Told(Vec<Appended>);
+
+impl Told {
+    /// Of none.
+    pub(super) fn nothing() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Returns once all are durable.
+    pub(super) async fn durable(self) -> Result<(), Problem> {
+        for appended in self.0 {
+            appended.await?;
+        }
+        Ok(())
+    }
+}
+
+/// Decides, all under the same policies, and shows each decision.
 pub(super) async fn decided(
     app: &App,
     caller: &Caller,
     questions: &[Question<'_>],
     at: Time,
     mut show: impl FnMut(&Question<'_>, &Decision),
-) -> Result<(), Problem> {
+) -> Result<Told, Problem> {
     if let Some(subject) = questions.first().map(|question| question.subject)
         && subject.kind == "agent"
         && let Ok(id) = subject.id.parse()
@@ -129,12 +161,7 @@ pub(super) async fn decided(
         telling.add(*question, decision);
     }
     // All are appended before the first is waited for.
-    let appended: Vec<_> =
-        telling.end().into_iter().map(|event| app.record.append(event)).collect();
-    for event in appended {
-        event.await?;
-    }
-    Ok(())
+    Ok(Told(telling.end().into_iter().map(|event| app.record.append(event)).collect()))
 }
 
 /// Others' turns while many questions are decided, some by rules that take long.

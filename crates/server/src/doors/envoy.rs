@@ -99,7 +99,8 @@ async fn asked(
     let target = sent(http, ":path", &http.path);
     let asked = Asked { method: &method, host: &host, target: &target };
     let certificate = source.and_then(|source| certificate_of_pem(&source.certificate));
-    let passage = app.law.pass(&asked, &headers, certificate.as_ref(), origin).await?;
+    let ruled = app.law.pass(&asked, &headers, certificate.as_ref(), origin).await?;
+    let passage = ruled.recorded().await?;
     noted(app, &passage);
     Ok(allowed(&passage))
 }

@@ -42,7 +42,9 @@ pub async fn forward_auth(State(app): State<App>, request: Request) -> Result<Re
     };
     let origin = origin(&parts, &app);
     // The connection's certificate is the gateway's.
-    let passage = app.law.pass(&asked, &parts.headers, None, origin).await?;
+    let ruled = app.law.pass(&asked, &parts.headers, None, origin).await?;
+    drop(parts);
+    let passage = ruled.recorded().await?;
     noted(&app, &passage);
     let mut response = Response::default();
     *response.status_mut() = StatusCode::OK;

@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use countersign_ground::clock::Time;
-use countersign_ground::problem::Problem;
-use countersign_ground::record::Outcome;
+use countersign_ground::record::{Appended, Outcome};
 use countersign_policy::{Decision, Effect, Reason, write_text};
 
 use super::Law;
@@ -90,17 +89,14 @@ impl Law {
         }
     }
 
-    /// Records what was decided about `resource`; says whether the request passes.
-    ///
-    /// # Errors
-    /// When it can't be recorded.
-    pub(super) async fn settle(
+    /// Records what was decided about `resource`: whether the request passes, once that is durable.
+    pub(super) fn settle(
         &self,
         behind: &Behind<'_>,
         caller: &Caller,
         decision: &Decision,
         resource: String,
-    ) -> Result<bool, Problem> {
+    ) -> (bool, Appended) {
         let now = self.now();
         let allowed = decision.effect() == Effect::Allow;
         let passes = allowed || !behind.enforces();
@@ -110,7 +106,7 @@ impl Law {
             self.count_denied(behind, caller, decision, now);
         }
         if allowed && !behind.tell {
-            return Ok(passes);
+            return (passes, Appended::nothing());
         }
         let mut event = self.asked(caller, now);
         event.outcome = match (allowed, passes) {
@@ -121,15 +117,14 @@ impl Law {
         event.decision = Some(decision.id.as_str().into());
         event.resource = Some(resource);
         event.metadata(decision.metadata_with(&behind.told()));
-        match caller.who {
+        let appended = match caller.who {
             Who::Anonymous => {
                 let reason = decision.reason().fixed().unwrap_or("denied");
-                let reason = behind.refused.unwrap_or(reason);
-                self.record.append_stranger(reason, event).await?;
+                self.record.append_stranger(behind.refused.unwrap_or(reason), event)
             }
-            _ => self.record.append(event).await?,
-        }
-        Ok(passes)
+            _ => self.record.append(event),
+        };
+        (passes, appended)
     }
 
     /// Counts one that a guard had nothing against.

@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 
 use countersign_ground::clock::Stopwatch;
 use countersign_ground::problem::Problem;
-use countersign_ground::record::Origin;
+use countersign_ground::record::{Appended, Origin};
 use countersign_policy::routes::{Ambiguity, Found, Needs, Refusal as Unlisted, Route};
 use countersign_policy::{
-    self as policy, Decision, Effect, Json, Members, Permission, Policies, Question, Reason,
-    Resource, Routes, Subject, Verdict, nothing,
+    self as policy, Decision, Digest, Effect, Json, Members, Permission, Policies, Question,
+    Reason, Resource, Routes, Subject, Verdict, nothing,
 };
 use http::{HeaderMap, HeaderName};
 
@@ -19,6 +19,7 @@ use super::Law;
 use super::behind::Behind;
 use super::besides;
 use super::caller::{Caller, Refusal, Who};
+use super::decided::Before;
 use super::directory::Thumbprint;
 use super::guards::Mode;
 use super::told::acted_on;
@@ -66,6 +67,27 @@ pub struct Passage {
     pub decision: Option<Arc<str>>,
 }
 
+/// What was decided about a request. It holds nothing of the request, which may be let go meanwhile.
+pub struct Ruled {
+    recorded: Appended,
+    passage: Result<Passage, Problem>,
+}
+
+impl Ruled {
+    fn passes(who: Who, decision: Option<Arc<str>>) -> Self {
+        Self { recorded: Appended::nothing(), passage: Ok(Passage { who, decision }) }
+    }
+
+    /// What was decided, once the record holds it.
+    ///
+    /// # Errors
+    /// 401 for whoever proved nothing, 403 for whoever may not; when it can't be recorded.
+    pub async fn recorded(self) -> Result<Passage, Problem> {
+        self.recorded.await?;
+        self.passage
+    }
+}
+
 /// The header that names the decision.
 pub const DECISION_ID: HeaderName = HeaderName::from_static("x-decision-id");
 
@@ -100,14 +122,14 @@ impl Law {
     /// route table refuses, and what no guard lets pass, is refused.
     ///
     /// # Errors
-    /// 401 for whoever proved nothing, 403 for whoever may not; both are in the record. When nobody can say who asks.
+    /// When nobody can say who asks.
     pub async fn pass(
         &self,
         asked: &Asked<'_>,
         headers: &HeaderMap,
         certificate: Option<&Thumbprint>,
         origin: Origin,
-    ) -> Result<Passage, Problem> {
+    ) -> Result<Ruled, Problem> {
         self.following.current().await?;
         let asked = &asked.clipped();
         let number = self.policy.load(Ordering::Acquire);
@@ -132,39 +154,36 @@ impl Law {
                 let policies = &*policies;
                 let passing =
                     Passing { policies, routes, route, asked, refused, overridden, number };
-                return self.by_route(&passing, who, origin).await;
+                return Ok(self.by_route(&passing, who, origin));
             }
             Found::Route(route) if overridden && !route.raw => {
                 (Unlisted::Ambiguous(Ambiguity::Override), Some(route))
             }
-            Found::Route(_) | Found::Passes => return Ok(Passage { who, decision: None }),
+            Found::Route(_) | Found::Passes => return Ok(Ruled::passes(who, None)),
             Found::Refused(why, route) => (why, route),
         };
         let caller = Caller { tenant: who.home(), who, origin };
-        Err(Box::pin(self.unlisted(routes, asked, &caller, why, route)).await)
+        Ok(self.unlisted(routes, asked, &caller, why, route))
     }
 
-    async fn by_route(
-        &self,
-        passing: &Passing<'_>,
-        who: Who,
-        origin: Origin,
-    ) -> Result<Passage, Problem> {
+    fn by_route(&self, passing: &Passing<'_>, who: Who, origin: Origin) -> Ruled {
         let Passing { route, asked, .. } = passing;
         let watch = Stopwatch::start();
         let side = who.side(&origin);
         let guard = route.guard.as_deref().map(|guard| (guard, self.guards.holds(guard, side)));
         if let Some((_, Mode::Off)) = guard {
-            return Ok(Passage { who, decision: None });
+            return Ruled::passes(who, None);
         }
         let caller = Caller { tenant: who.home(), who, origin };
         let (permission, answer) = ruling(passing, &caller.who);
+        // What passes for another reason says nothing of the next route.
+        let lasting = permission.filter(|_| answer.is_ok() && route.id(asked.target) == "*");
+        let before = lasting.and_then(|permission| remembered(passing, &caller.who, permission));
         // A credential that is not good is no want of one.
         let answer = match passing.refused {
             None => self.open(guard, answer),
             Some(_) => answer,
         };
-        let ruling = (permission, answer);
         let behind = Behind {
             guard,
             route: &route.path,
@@ -176,36 +195,47 @@ impl Law {
             tell: self.tells_of_allowed(),
         };
         if !behind.tell
-            && let Some(id) = remembered(passing, &caller.who, &ruling)
+            && let Some(before) = before
         {
+            before.count.inc();
             self.let_through(&behind, &caller);
-            return Ok(Passage { who: caller.who, decision: Some(id) });
+            return Ruled::passes(caller.who, Some(before.id));
         }
-        let (decision, resource) = self.decided(passing, &caller.who, ruling);
+        let digest = before.as_ref().map(|before| before.digest);
+        let (decision, resource) = self.decided(passing, &caller.who, (permission, answer), digest);
         self.metrics.decision_seconds.observe(watch.elapsed().as_secs_f64());
-        let id: Arc<str> = decision.id.as_str().into();
-        let count = self.metrics.decided_elsewhere(&decision);
+        let Before { id, count, .. } = before.unwrap_or_else(|| {
+            let before = Before {
+                id: decision.id.as_str().into(),
+                digest: decision.digest,
+                count: self.metrics.decided_elsewhere(&decision),
+            };
+            if let (Who::Agent(token), Some(permission)) = (&caller.who, lasting)
+                && passing.policies.authz.is_none()
+            {
+                let key = (permission.resource(), permission.action());
+                token.decided.remember(passing.number, key, before.clone());
+            }
+            before
+        });
         count.inc();
-        if let (Who::Agent(token), Some(permission)) = (&caller.who, permission)
-            && decision.effect() == Effect::Allow
-            && route.id(asked.target) == "*"
-            && passing.policies.authz.is_none()
-        {
-            let key = (permission.resource(), permission.action());
-            token.decided.remember(passing.number, key, &id, count);
-        }
-        if self.settle(&behind, &caller, &decision, resource).await? {
-            return Ok(Passage { who: caller.who, decision: Some(id) });
-        }
-        Err(self.no_passage(&caller, passing, &decision))
+        let (passes, recorded) = self.settle(&behind, &caller, &decision, resource);
+        let passage = if passes {
+            Ok(Passage { who: caller.who, decision: Some(id) })
+        } else {
+            Err(self.no_passage(&caller, passing, &decision))
+        };
+        Ruled { recorded, passage }
     }
 
     /// The decision that follows from a ruling, if the policy directory has nothing against it; and what it is about.
+    /// `digest` is that of the same decision made before.
     fn decided(
         &self,
         passing: &Passing<'_>,
         who: &Who,
         (permission, answer): Ruling<'_>,
+        digest: Option<Digest>,
     ) -> (Decision, String) {
         let Passing { policies, routes, route, asked, .. } = *passing;
         let context = about(asked);
@@ -219,8 +249,11 @@ impl Law {
             }
             None => (route_asked(subject, asked, &context), routes.policy()),
         };
-        let mut decision =
-            Decision::new(&question, Verdict::new(answer).by(route.at.to_string()), policy);
+        let verdict = Verdict::new(answer).by(route.at.to_string());
+        let mut decision = match digest {
+            Some(digest) => Decision::again(&question, verdict, policy, digest),
+            None => Decision::new(&question, verdict, policy),
+        };
         if decision.effect() == Effect::Allow && policies.authz.is_some() {
             let target = Some((asked.method, asked.whole_path()));
             let refused = besides::refused(policies, who, target, &question, self.now().0);
@@ -230,14 +263,14 @@ impl Law {
     }
 
     /// Refuses what the table refuses, whoever asks: no guard is asked, because no route answers.
-    async fn unlisted(
+    fn unlisted(
         &self,
         routes: &Routes,
         asked: &Asked<'_>,
         caller: &Caller,
         why: Unlisted,
         route: Option<&Route>,
-    ) -> Problem {
+    ) -> Ruled {
         let context = about(asked);
         let (actor, home) = (caller.who.actor(), caller.who.home());
         let subject =
@@ -256,25 +289,14 @@ impl Law {
             host: None,
             tell: true,
         };
-        match self.settle(&behind, caller, &decision, acted_on(&question)).await {
-            Ok(_) => refusal::of_table(asked, why, &decision),
-            Err(problem) => problem,
-        }
+        let (_, recorded) = self.settle(&behind, caller, &decision, acted_on(&question));
+        Ruled { recorded, passage: Err(refusal::of_table(asked, why, &decision)) }
     }
 }
 
-/// The decision that was made before, where this one need not stand in the record.
-fn remembered(
-    passing: &Passing<'_>,
-    who: &Who,
-    (permission, answer): &Ruling<'_>,
-) -> Option<Arc<str>> {
-    let (Who::Agent(token), Some(permission), Ok(_)) = (who, permission, answer) else {
-        return None;
-    };
-    if passing.route.id(passing.asked.target) != "*" {
-        return None;
-    }
+/// The decision that was made before for somebody who holds a permission on all of a resource.
+fn remembered(passing: &Passing<'_>, who: &Who, permission: &Permission) -> Option<Before> {
+    let Who::Agent(token) = who else { return None };
     token.decided.allowed(passing.number, permission.resource(), permission.action())
 }
 

@@ -18,6 +18,7 @@ use super::action::{Action, Reach};
 use super::behind::Behind;
 use super::besides;
 use super::caller::{Caller, Who, challenge};
+use super::decided::Before;
 use super::guards::Mode;
 use super::told::acted_on;
 
@@ -157,9 +158,10 @@ impl Law {
         if resource_id == "*"
             && remembers::<A>()
             && let Who::Agent(token) = &caller.who
-            && let Some(id) = token.decided.allowed(policy, A::RESOURCE, A::ACTION)
+            && let Some(before) = token.decided.allowed(policy, A::RESOURCE, A::ACTION)
         {
-            return Ok(Permit::new(caller, id));
+            before.count.inc();
+            return Ok(Permit::new(caller, before.id));
         }
         let reason = caller.reason::<A>(&self.matrix());
         // Boxed: what is remembered does not get here.
@@ -275,7 +277,9 @@ impl Law {
                 refused: None,
                 tell: self.tells_of_allowed(),
             };
-            return match self.settle(&behind, caller, &decision, acted_on(&question)).await? {
+            let (passes, recorded) = self.settle(&behind, caller, &decision, acted_on(&question));
+            recorded.await?;
+            return match passes {
                 true => Ok(Permit::new(caller, id)),
                 false => Err(self.refusal::<A>(caller, &decision, missing)),
             };
@@ -286,7 +290,8 @@ impl Law {
                 && remembers::<A>()
                 && policies.authz.is_none()
             {
-                token.decided.remember(policy, (A::RESOURCE, A::ACTION), &id, count);
+                let before = Before { id: Arc::clone(&id), digest: decision.digest, count };
+                token.decided.remember(policy, (A::RESOURCE, A::ACTION), before);
             }
             return Ok(Permit::new(caller, id));
         }

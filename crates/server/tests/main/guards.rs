@@ -182,6 +182,8 @@ async fn our_own_resources_are_behind_the_guard_rbac_and_our_own_doors_are_not()
     app.client(As::Bearer(&token)).get(path).await.expect(200);
     app.nobody().get(path).await.expect(200);
     app.client(As::Machine(MACHINE)).get(path).await.expect(200);
+    // What passed at a route opens no door of our own.
+    asks(&app, As::Bearer(&token), "GET /agents").await.expect(200);
     app.client(As::Bearer(&token)).get("/api/v1/agents").await.problem(403, "INSUFFICIENT_SCOPE");
     app.nobody().get("/api/v1/guards").await.problem(401, "UNAUTHORIZED");
     let outcomes: Vec<_> = app.events("decision.made").await;
@@ -236,6 +238,7 @@ async fn the_guard_rbac_fails_open_where_it_is_told_to_and_says_so() {
             {"path": "/open", "permission": "npu:read", "guard": "rbac"},
             {"path": "/shut", "permission": "npu:read", "guard": "npu"},
             {"path": "/none", "callers": ["operator"], "guard": "rbac"},
+            {"path": "/agents", "permission": "agents:read", "guard": "rbac"},
         ]),
     )
     .await;
