@@ -1,11 +1,14 @@
 //! The policy directory, which is asked at every door after the permission check and in addition to it: one
 //! answer for an agent or a service that asks a method of a path. Its rules are written in Rego (package
-//! `countersign.authz`), or as a table of endpoints and the scopes that each needs. Total: what fails denies.
+//! `countersign.authz`), compiled from that by OPA, or a table of endpoints and the scopes that each needs. Total: what
+//! fails denies.
 
 mod endpoints;
 mod rules;
 mod scopes;
 mod segments;
+#[cfg(feature = "wasm")]
+mod wasm;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,6 +28,8 @@ pub struct Authz {
 
 #[derive(Debug)]
 enum Form {
+    #[cfg(feature = "wasm")]
+    Wasm(Box<wasm::Compiled>),
     Rego(Authored),
     Scopes(Endpoints),
 }
@@ -81,21 +86,27 @@ impl Answer {
 #[error("not a usable policy directory{}", .0.iter().map(|fault| format!("; {fault}")).collect::<String>())]
 pub struct InvalidAuthz(pub Vec<Fault>);
 
+/// The module that OPA compiled.
+pub const MODULE: &str = "authz.wasm";
 /// The table of endpoints.
 const SCOPES: &str = "data/scopes.json";
 
 impl Authz {
     /// Reads one from the texts of files, by their paths within the directory: the first form that is there, which is
-    /// `*.rego` with `data/*.json` as `data`, or `data/scopes.json`. None when neither is there; what belongs to
-    /// neither, and tests (`*_test.rego`), are not looked at.
+    /// `authz.wasm` (its bytes in Base64) or `*.rego`, each with `data/*.json` as `data`, or `data/scopes.json`. None
+    /// when none is there; what belongs to none, and tests (`*_test.rego`), are not looked at.
     ///
     /// # Errors
     /// The first faults: then nothing of it is usable.
     pub fn read(files: &BTreeMap<String, String>) -> Result<Option<Self>, InvalidAuthz> {
         let mut faults = Faults::default();
         let rego: Vec<_> = files.iter().filter(|(file, _)| rules::is_one(file)).collect();
-        let (form, used) = if !rego.is_empty() {
-            let data: Vec<_> = files.iter().filter(|(file, _)| rules::is_data(file)).collect();
+        let data = || files.iter().filter(|(file, _)| rules::is_data(file)).collect::<Vec<_>>();
+        let (form, used) = if let Some(module) = files.get_key_value(MODULE) {
+            let data = data();
+            (compiled(module.1, &data, &mut faults), [vec![module], data].concat())
+        } else if !rego.is_empty() {
+            let data = data();
             let form = rules::read(&rego, &data, &mut faults).map(Form::Rego);
             (form, [rego, data].concat())
         } else if let Some(table) = files.get_key_value(SCOPES) {
@@ -113,6 +124,8 @@ impl Authz {
     #[must_use]
     pub fn ask(&self, asked: &Asked<'_>, at: i64) -> Answer {
         match &self.form {
+            #[cfg(feature = "wasm")]
+            Form::Wasm(module) => module.ask(asked, at),
             Form::Rego(rules) => rules.ask(asked, at),
             Form::Scopes(endpoints) => endpoints.ask(asked),
         }
@@ -124,14 +137,31 @@ impl Authz {
         &self.digest
     }
 
-    /// `rego` or `scopes`.
+    /// `wasm`, `rego` or `scopes`.
     #[must_use]
     pub fn form(&self) -> &'static str {
         match self.form {
+            #[cfg(feature = "wasm")]
+            Form::Wasm(_) => "wasm",
             Form::Rego(_) => "rego",
             Form::Scopes(_) => "scopes",
         }
     }
+}
+
+#[cfg(feature = "wasm")]
+fn compiled(module: &str, data: &[(&String, &String)], faults: &mut Faults) -> Option<Form> {
+    wasm::read(module, data, faults).map(|module| Form::Wasm(Box::new(module)))
+}
+
+#[cfg(not(feature = "wasm"))]
+fn compiled(_: &str, _: &[(&String, &String)], faults: &mut Faults) -> Option<Form> {
+    faults.add(
+        MODULE,
+        "this program was built without the feature `wasm`: build it with `cargo build --release -p countersign \
+         --features wasm`, or remove the file and put *.rego in its place",
+    );
+    None
 }
 
 fn digest(files: &[(&String, &String)]) -> String {

@@ -27,7 +27,7 @@ const ALLOW: usize = 0;
 const REASON_OF_DENIAL: usize = 1;
 
 /// The reason of a denial that names none.
-const DENIED: Reason = Reason::Word("policy_denied");
+pub(super) const DENIED: Reason = Reason::Word("policy_denied");
 /// All data together, in bytes.
 const LARGEST: usize = 8 << 20;
 
@@ -64,7 +64,8 @@ pub(super) fn read(
     Some(Authored { rules, data })
 }
 
-fn read_data(files: &[(&String, &String)], packages: &[String], faults: &mut Faults) -> Value {
+/// Reads data, for rules in packages that must not be called as it is.
+pub(super) fn read_data(files: &[(&String, &String)], packages: &[String], faults: &mut Faults) -> Value {
     let mut all = RegoObject::new();
     if files.iter().map(|(_, text)| text.len()).sum::<usize>() > LARGEST {
         faults.add("data", format!("all files together may be {LARGEST} bytes long"));
