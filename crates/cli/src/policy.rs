@@ -42,7 +42,7 @@ keeps out of the record can't be asked again.")]
 Example:
   countersign policy validate policies")]
     Validate {
-        /// A policy directory: packages/*.rego, *.rego and data/*.json in it
+        /// A policy directory: packages/*.rego, authz.wasm, *.rego and data/*.json in it
         directory: PathBuf,
     },
 }
@@ -75,7 +75,7 @@ fn for_people(answer: &Value) -> String {
     let authz = &answer["authz"];
     let doors = match authz.is_object() {
         true => format!("At every door: {}, {}", cell(&authz["form"]), cell(&authz["digest"])),
-        false => "At the doors nothing else is asked: DIR/*.rego or DIR/data/scopes.json would be."
+        false => "At the doors nothing else is asked: DIR/authz.wasm, DIR/*.rego or DIR/data/scopes.json would be."
             .to_owned(),
     };
     format!("{packages}\n\n{doors}")

@@ -42,4 +42,10 @@ impl Rules {
     pub(crate) fn file(&self) -> &str {
         self.lines.whole()
     }
+
+    /// How many arguments the first function takes that they call.
+    #[cfg(feature = "wasm")]
+    pub(crate) fn arguments(&self) -> Option<usize> {
+        self.program.builtin_info_table.first().map(|info| usize::from(info.num_args))
+    }
 }

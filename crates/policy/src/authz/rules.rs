@@ -65,7 +65,11 @@ pub(super) fn read(
 }
 
 /// Reads data, for rules in packages that must not be called as it is.
-pub(super) fn read_data(files: &[(&String, &String)], packages: &[String], faults: &mut Faults) -> Value {
+pub(super) fn read_data(
+    files: &[(&String, &String)],
+    packages: &[String],
+    faults: &mut Faults,
+) -> Value {
     let mut all = RegoObject::new();
     if files.iter().map(|(_, text)| text.len()).sum::<usize>() > LARGEST {
         faults.add("data", format!("all files together may be {LARGEST} bytes long"));

@@ -53,9 +53,9 @@ impl Compiled {
     /// Asks the entry point.
     pub(super) fn ask(&self, asked: &Asked<'_>, at: i64) -> Answer {
         let found = catch_unwind(AssertUnwindSafe(|| self.evaluate(asked, at)));
-        found.unwrap_or_else(|_| Err("the evaluator failed".to_owned())).unwrap_or_else(|said| {
-            Answer::telling(Reason::Error, format!("{MODULE}: {said}"))
-        })
+        found
+            .unwrap_or_else(|_| Err("the evaluator failed".to_owned()))
+            .unwrap_or_else(|said| Answer::telling(Reason::Error, format!("{MODULE}: {said}")))
     }
 
     fn evaluate(&self, asked: &Asked<'_>, at: i64) -> Result<Answer, String> {

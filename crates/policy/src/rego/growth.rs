@@ -11,7 +11,7 @@ pub(super) type Growth = fn(&[Value]) -> u64;
 /// An element of a list, and what stands around it.
 const ELEMENT: u64 = 48;
 /// The functions that can give far more than they are given.
-pub(super) const GROWTHS: [(&str, Growth); 17] = [
+pub(super) const GROWTHS: [(&str, Growth); 18] = [
     ("concat", |args| size_of(args).saturating_add(length(args, 1).saturating_mul(text(args, 0)))),
     ("sprintf", |args| widths(args).saturating_add(size_of(args).saturating_mul(6))),
     ("replace", |args| replaced(text(args, 0), text(args, 1), text(args, 2))),
@@ -25,6 +25,7 @@ pub(super) const GROWTHS: [(&str, Growth); 17] = [
     ("walk", |args| size_of(args).saturating_mul(ELEMENT)),
     ("json.marshal", |args| size_of(args).saturating_mul(6)),
     ("json.marshal_with_options", |args| size_of(args).saturating_mul(6)),
+    ("json.patch", patched),
     ("json.unmarshal", numeral),
     ("to_number", numeral),
     ("units.parse", numeral),
@@ -89,6 +90,14 @@ fn replaced_by_each(args: &[Value]) -> u64 {
         let (old, new) = (size(old, MOST).saturating_sub(16), size(new, MOST).saturating_sub(16));
         replaced(length, old, new)
     })
+}
+
+/// Each copy may put all that is there into it once more.
+fn patched(args: &[Value]) -> u64 {
+    let Some(Value::Array(patches)) = args.get(1) else { return 0 };
+    let is_copy = |patch: &&Value| matches!(&patch["op"], Value::String(op) if &**op == "copy");
+    let copies = patches.iter().filter(is_copy).take(64).count();
+    (0..copies).fold(size_of(args), |size, _| size.saturating_mul(2))
 }
 
 /// The sum of all widths in a format.

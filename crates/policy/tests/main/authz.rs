@@ -3,6 +3,8 @@
 mod meaning;
 mod rules;
 mod scopes;
+#[cfg(feature = "wasm")]
+mod wasm;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,11 +5,14 @@
 pub mod http;
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use countersign_ground::text::Text;
+use countersign_policy::authz::MODULE;
 use countersign_policy::{Authz, Fault, InvalidAuthz, InvalidPackages, Packages};
 
 use super::documents::Kind;
@@ -29,8 +32,8 @@ const PACKAGES: &str = "packages";
 const DATA: &str = "data";
 /// The most files of a kind.
 const MOST: usize = 500;
-/// Compiled rules, which this version does not run.
-const WASM: &str = "authz.wasm";
+/// The longest module, in bytes: what can be run is shorter.
+const LONGEST_MODULE: u64 = 16 << 20;
 
 impl Kind for PolicyDirectory {
     const NAME: &'static str = "policy directory";
@@ -73,24 +76,40 @@ impl PolicyDirectory {
     }
 }
 
-/// The texts of what counts in a directory, by their paths within it: `packages/*.rego`, `*.rego` and `data/*.json`.
-/// Tests (`*_test.rego`) do not.
+/// The texts of what counts in a directory, by their paths within it: `packages/*.rego`, `*.rego`, `data/*.json`, and
+/// `authz.wasm` in Base64. Tests (`*_test.rego`) do not.
 ///
 /// # Errors
 /// When the directory or a file can't be read.
 pub fn files(directory: &Path) -> io::Result<BTreeMap<String, String>> {
-    if directory.join(WASM).exists() {
-        let what =
-            format!("{WASM}: this version does not run it: remove it, or put *.rego in its place");
-        return Err(io::Error::other(what));
-    }
     let mut files = BTreeMap::new();
     let is_rules = |name: &str| name.ends_with(".rego") && !name.ends_with("_test.rego");
     // Without the directory something is wrong; without a folder there are none of these.
     add(&mut files, directory, "", is_rules, false)?;
     add(&mut files, directory, PACKAGES, is_rules, true)?;
     add(&mut files, directory, DATA, |name| name.ends_with(".json"), true)?;
+    if let Some(module) = module(&directory.join(MODULE))? {
+        files.insert(MODULE.to_owned(), module);
+    }
     Ok(files)
+}
+
+/// A module, in Base64: it is kept and compared among texts.
+fn module(path: &Path) -> io::Result<Option<String>> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{MODULE}: {error}"));
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(named(error)),
+    };
+    if !metadata.is_file() {
+        return Err(named(io::Error::other("is not a regular file")));
+    }
+    let mut bytes = Vec::new();
+    // Longer than the policy takes, so that it is the policy that refuses it.
+    let file = std::fs::File::open(path).map_err(named)?;
+    file.take(LONGEST_MODULE).read_to_end(&mut bytes).map_err(named)?;
+    Ok(Some(STANDARD.encode(bytes)))
 }
 
 fn add(

@@ -154,9 +154,79 @@ async fn another_directory_counts_at_once_and_a_broken_one_never() {
     fs::remove_file(folder.path().join("authz.rego")).unwrap();
     app.operator().post(RELOAD, json!({})).await.expect(200);
     client.get(AGENTS).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_module_that_can_not_be_run_leaves_the_rules_in_force() {
+    let (app, folder) = start("authz.rego", RULES).await;
+    let token = agent(&app, &["agents:read", "agents:write"]).await;
+    let client = app.client(As::Bearer(&token));
     write(folder.path(), "authz.wasm", "");
-    let problem = app.operator().post(RELOAD, json!({})).await.problem(409, "CONFLICT");
-    assert!(problem["detail"].as_str().unwrap().contains("authz.wasm"), "{problem}");
+    let problem = app.operator().post(RELOAD, json!({})).await.problem(400, "VALIDATION_ERROR");
+    let wanted = match cfg!(feature = "wasm") {
+        true => "authz.wasm: is no WebAssembly module",
+        false => "authz.wasm: this program was built without the feature `wasm`",
+    };
+    assert!(problem["detail"].as_str().unwrap().contains(wanted), "{problem}");
+    client.get(AGENTS).await.expect(200);
+    let denied = client.post(AGENTS, crate::support::new_agent("other")).await;
+    assert_eq!(denied.problem(403, "FORBIDDEN")["reason"], "reading_only");
+}
+
+#[cfg(feature = "wasm")]
+#[tokio::test]
+async fn a_module_answers_at_the_door_until_another_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |denied: &str| {
+        let bytes = wat::parse_str(module(denied)).unwrap();
+        fs::write(folder.path().join("authz.wasm"), bytes).unwrap();
+    };
+    put("reading_only");
+    let app = TestApp::with(&[("POLICY_DIR", folder.path().to_str().unwrap())]).await;
+    let token = agent(&app, &["agents:read", "agents:write"]).await;
+    let client = app.client(As::Bearer(&token));
+    let refused = async || {
+        client.get(AGENTS).await.expect(200);
+        let denied = client.post(AGENTS, crate::support::new_agent("other")).await;
+        denied.problem(403, "FORBIDDEN")["reason"].clone()
+    };
+    assert_eq!(refused().await, "reading_only");
+    let shown = app.operator().get("/api/v1/policy/packages").await.expect(200);
+    assert_eq!(shown["authz"]["form"], "wasm");
+    put("closed");
+    app.operator().post(RELOAD, json!({})).await.expect(200);
+    assert_eq!(refused().await, "closed");
+    let again = app.operator().get("/api/v1/policy/packages").await.expect(200);
+    assert_ne!(again["authz"]["digest"], shown["authz"]["digest"]);
+    fs::write(folder.path().join("authz.wasm"), b"\0asm\x01\0\0\0 no more").unwrap();
+    app.operator().post(RELOAD, json!({})).await.problem(400, "VALIDATION_ERROR");
+    assert_eq!(refused().await, "closed");
+}
+
+/// A module by OPA's interface that allows what has `"GET"` as its method.
+#[cfg(feature = "wasm")]
+fn module(denied: &str) -> String {
+    let text = |text: &str| text.bytes().map(|byte| format!("\\{byte:02x}")).collect::<String>();
+    let (allow, entry) =
+        (text(r#"[{"result":{"allow":true}}]"#), text(r#"{"countersign/authz":0}"#));
+    let deny = text(&format!(r#"[{{"result":{{"allow":false,"reason":"{denied}"}}}}]"#));
+    format!(
+        r#"(module (import "env" "memory" (memory 2))
+(global (export "opa_wasm_abi_version") i32 (i32.const 1))
+(global (export "opa_wasm_abi_minor_version") i32 (i32.const 3))
+(data (i32.const 16) "{{}}\00") (data (i32.const 32) "{entry}\00")
+(data (i32.const 128) "{allow}\00") (data (i32.const 256) "{deny}\00")
+(func (export "opa_malloc") (param i32) (result i32) (i32.const 4096))
+(func (export "opa_free") (param i32))
+(func (export "opa_json_parse") (param i32 i32) (result i32) (local.get 0))
+(func (export "opa_json_dump") (param i32) (result i32) (local.get 0))
+(func (export "opa_heap_ptr_get") (result i32) (i32.const 8192))
+(func (export "builtins") (result i32) (i32.const 16))
+(func (export "entrypoints") (result i32) (i32.const 32))
+(func (export "opa_eval") (param i32 i32 i32 i32 i32 i32 i32) (result i32)
+  (if (result i32) (i32.eq (i32.load8_u offset=11 (local.get 3)) (i32.const 71))
+    (then (i32.const 128)) (else (i32.const 256)))))"#
+    )
 }
 
 #[tokio::test]

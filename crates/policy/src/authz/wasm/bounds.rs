@@ -1,6 +1,6 @@
 //! How much a module may take.
 
-use wasmtime::{Config, OptLevel, ResourceLimiter, Result};
+use wasmtime::{Config, Error, OperatorCost, OptLevel, ResourceLimiter, Result};
 
 /// The longest module, in bytes.
 pub(super) const LONGEST: usize = 8 << 20;
@@ -42,9 +42,9 @@ impl Limits {
 
 impl ResourceLimiter for Limits {
     fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> Result<bool> {
-        let allowed = desired <= self.memory;
-        self.reached |= !allowed;
-        Ok(allowed)
+        self.reached |= desired > self.memory;
+        // Told that there is no more, a module could ask for ever, which takes longer than other instructions.
+        if self.reached { Err(Error::msg("it wants more memory")) } else { Ok(true) }
     }
 
     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> Result<bool> {
@@ -57,6 +57,7 @@ pub(super) fn config() -> Config {
     let mut config = Config::new();
     config
         .consume_fuel(true)
+        .operator_cost(OperatorCost { MemoryGrow: u8::MAX, ..OperatorCost::default() })
         .max_wasm_stack(STACK)
         .cranelift_nan_canonicalization(true)
         .cranelift_opt_level(OptLevel::Speed)

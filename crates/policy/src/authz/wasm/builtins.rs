@@ -5,21 +5,24 @@ use std::collections::BTreeMap;
 
 use regorus::Value;
 
-use crate::rego::{Parsed, Rules, Seen};
+use crate::rego::{Parsed, Rules, Seen, size};
 
 /// Functions by the numbers that the module calls them by.
 #[derive(Debug, Default)]
 pub(super) struct Builtins(BTreeMap<i32, Builtin>);
 
-/// One function, with so many arguments as it may have.
+/// One function, as a rule that calls it.
 #[derive(Debug)]
 struct Builtin {
     name: String,
-    with: [Option<Rules>; MOST + 1],
+    arguments: usize,
+    rules: Rules,
 }
 
 /// The most arguments.
 const MOST: usize = 4;
+/// The largest result, in bytes.
+const LARGEST: u64 = 1 << 20;
 /// The most functions.
 const MANY: usize = 64;
 const CALL: &str = "data.countersign.call.result";
@@ -32,10 +35,9 @@ impl Builtins {
         }
         let (mut all, mut unknown) = (BTreeMap::new(), Vec::new());
         for (name, number) in names {
-            let with = std::array::from_fn(|count| rules(&name, count));
-            match with.iter().any(Option::is_some) {
-                true => drop(all.insert(number, Builtin { name, with })),
-                false => unknown.push(format!("`{}`", name.escape_debug())),
+            match Builtin::of(&name) {
+                Some(builtin) => drop(all.insert(number, builtin)),
+                None => unknown.push(format!("`{}`", name.escape_debug())),
             }
         }
         if unknown.is_empty() {
@@ -48,27 +50,47 @@ impl Builtins {
     }
 
     /// Calls one: its result as JSON, or none where it is undefined.
-    pub(super) fn call(&self, number: i32, args: &[Vec<u8>], at: i64) -> Result<Option<String>, String> {
-        let builtin = self.0.get(&number).ok_or_else(|| format!("no function has number {number}"))?;
+    pub(super) fn call(
+        &self,
+        number: i32,
+        args: &[Vec<u8>],
+        at: i64,
+    ) -> Result<Option<String>, String> {
+        let builtin =
+            self.0.get(&number).ok_or_else(|| format!("no function has number {number}"))?;
         let named = |what: String| format!("`{}`: {what}", builtin.name);
-        let rules = builtin.with.get(args.len()).and_then(Option::as_ref);
-        let rules = rules.ok_or_else(|| named(format!("has not {} arguments", args.len())))?;
+        if args.len() != builtin.arguments {
+            return Err(named(format!("has {} arguments, not {}", builtin.arguments, args.len())));
+        }
         let args = args.iter().map(|text| serde_json::from_slice::<serde_json::Value>(text));
         let args = args.map(|value| value.map(Value::from)).collect::<Result<Vec<_>, _>>();
         let input = args.map_err(|error| named(error.to_string()))?.into();
-        rules.run(0, Seen { input, data: Value::Undefined, at }, |value| match value {
+        builtin.rules.run(0, Seen { input, data: Value::Undefined, at }, |value| match value {
             Value::Undefined => Ok(None),
-            value => value.to_json_str().map(Some).map_err(|error| error.to_string()),
+            // What shares its parts may be written out without end.
+            value if size(value, LARGEST + 1) > LARGEST => {
+                Err(format!("`{}`: the result may be {LARGEST} bytes long", builtin.name))
+            }
+            value => serde_json::to_string(value).map(Some).map_err(|error| error.to_string()),
         })
     }
 }
 
-/// A rule that calls a function; none when it is not known with so many arguments, or refused.
-fn rules(name: &str, arguments: usize) -> Option<Rules> {
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_.".contains(&byte);
-    if !name.bytes().all(known) {
-        return None;
+impl Builtin {
+    /// None when no such function is known here, or it is refused.
+    fn of(name: &str) -> Option<Self> {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_.".contains(&byte);
+        if !name.bytes().all(known) {
+            return None;
+        }
+        // How many arguments it takes is only known when it is called with some.
+        let arguments = calling(name, 0)?.arguments().filter(|&count| count <= MOST)?;
+        Some(Self { name: name.to_owned(), arguments, rules: calling(name, arguments)? })
     }
+}
+
+/// A rule that calls a function.
+fn calling(name: &str, arguments: usize) -> Option<Rules> {
     let arguments: Vec<String> = (0..arguments).map(|at| format!("input[{at}]")).collect();
     let text = format!("package countersign.call\nresult := {name}({})\n", arguments.join(", "));
     Parsed::read(&[(name, &text)]).ok()?.compile(&[CALL]).ok()

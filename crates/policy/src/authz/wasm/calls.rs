@@ -31,7 +31,11 @@ impl Calls {
     }
 
     /// Puts a value into the module: its address.
-    pub(super) fn put(&self, mut store: impl AsContextMut<Data = Host>, json: &[u8]) -> Result<i32> {
+    pub(super) fn put(
+        &self,
+        mut store: impl AsContextMut<Data = Host>,
+        json: &[u8],
+    ) -> Result<i32> {
         let length = i32::try_from(json.len())?;
         let text = self.malloc.call(&mut store, length)?;
         self.memory.write(&mut store, address(text), json)?;
@@ -44,7 +48,11 @@ impl Calls {
     }
 
     /// Takes a value out of the module: its JSON.
-    pub(super) fn get(&self, mut store: impl AsContextMut<Data = Host>, value: i32) -> Result<Vec<u8>> {
+    pub(super) fn get(
+        &self,
+        mut store: impl AsContextMut<Data = Host>,
+        value: i32,
+    ) -> Result<Vec<u8>> {
         let text = self.dump.call(&mut store, value)?;
         self.text(&store, text)
     }

@@ -64,9 +64,11 @@ pub(super) fn functions(engine: &Engine) -> Result<Linker<Host>> {
     linker.func_wrap(ENV, "opa_builtin0", |caller: Caller<'_, Host>, id: i32, _: i32| {
         call(caller, id, &[])
     })?;
-    linker.func_wrap(ENV, "opa_builtin1", |caller: Caller<'_, Host>, id: i32, _: i32, a: i32| {
-        call(caller, id, &[a])
-    })?;
+    linker.func_wrap(
+        ENV,
+        "opa_builtin1",
+        |caller: Caller<'_, Host>, id: i32, _: i32, a: i32| call(caller, id, &[a]),
+    )?;
     linker.func_wrap(
         ENV,
         "opa_builtin2",

@@ -101,7 +101,8 @@ impl Instance {
         input: &[u8],
         at: i64,
     ) -> Result<Vec<u8>, String> {
-        self.store.data_mut().at = at;
+        let host = self.store.data_mut();
+        (host.at, host.limits.reached) = (at, false);
         let found = self.run(&program.ready, entry, input);
         found.map_err(|error| self.store.data().told(&error))
     }

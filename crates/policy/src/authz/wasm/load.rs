@@ -42,7 +42,7 @@ pub(super) fn load(module: &str, data: &Value) -> Result<Compiled, String> {
     let mut program =
         Program { engine, module, functions, memory, builtins, ready: Ready::default() };
 
-    let data = data.to_json_str().map_err(|error| error.to_string())?;
+    let data = serde_json::to_string(data).map_err(|error| error.to_string())?;
     let limits = Limits::to_load(data.len());
     let mut instance = program.begin(limits, bounds::to_load(data.len()))?;
     check_version(&mut instance)?;
@@ -65,7 +65,9 @@ fn check_version(instance: &mut Instance) -> Result<(), String> {
         (major, minor) => {
             let told = |it: Option<i32>| it.map_or_else(|| "?".to_owned(), |it| it.to_string());
             let (major, minor) = (told(major), told(minor));
-            Err(format!("is of OPA's interface {major}.{minor}; 1.2 and later 1.x can be run: {BUILD}"))
+            Err(format!(
+                "is of OPA's interface {major}.{minor}; 1.2 and later 1.x can be run: {BUILD}"
+            ))
         }
     }
 }
