@@ -77,9 +77,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let own = |files: &[(&str, String)]| {
         files.iter().map(|(file, text)| ((*file).to_owned(), text.clone())).collect()
     };
-    let mut all = vec![("rules", own(&rules)), ("table", own(&table))];
-    #[cfg(feature = "wasm")]
-    all.push(("module", own(&[("authz.wasm", module()?)])));
+    let all = [
+        ("rules", own(&rules)),
+        ("table", own(&table)),
+        #[cfg(feature = "wasm")]
+        ("module", own(&[("authz.wasm", module()?)])),
+    ];
     for (what, files) in all {
         let authz = Authz::read(&files)?.ok_or("nothing to read")?;
         for (case, path, scopes) in [
