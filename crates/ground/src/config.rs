@@ -4,6 +4,7 @@
 //! that can't be used is a [`Fault`] that names the variable and says what it should be.
 
 mod guards;
+mod proxies;
 mod settings;
 mod sink;
 mod sources;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use http::HeaderName;
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
@@ -91,6 +93,8 @@ pub struct Config {
     pub bootstrap_token: Option<Secret>,
     /// Who may say for whom a request is made.
     pub trusted_proxies: Vec<IpNet>,
+    /// In which header they hand on the certificate that their client has proved to own.
+    pub client_cert_header: Option<HeaderName>,
     /// The role matrix, if it is not the one that is built in or uploaded.
     pub matrix_file: Option<PathBuf>,
     /// The registry, if it is not uploaded.
@@ -171,7 +175,12 @@ impl Config {
         let trusted_proxies = values.get(
             "TRUSTED_PROXIES",
             "addresses or networks with commas between, such as `10.0.0.0/8,::1`",
-            networks,
+            proxies::networks,
+        );
+        let client_cert_header = values.optional(
+            "CLIENT_CERT_HEADER",
+            "the name of a header that means nothing else, such as `X-Client-Cert`",
+            proxies::header_of_its_own,
         );
         let matrix_file = values.optional("RBAC_POLICY_FILE", FILE, file);
         let registry_file = values.optional("REGISTRY_FILE", FILE, file);
@@ -250,6 +259,7 @@ impl Config {
                 machine_token,
                 bootstrap_token,
                 trusted_proxies,
+                client_cert_header,
                 matrix_file,
                 registry_file,
                 routes_file,
@@ -479,12 +489,4 @@ fn operator_token(text: &str) -> Option<Secret> {
     let digits = text.strip_prefix("op_live_")?;
     let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
     (digits.len() == 64 && digits.bytes().all(hex)).then(|| Secret::new(text.to_owned()))
-}
-
-fn networks(text: &str) -> Option<Vec<IpNet>> {
-    let network = |text: &str| {
-        let text = text.trim();
-        text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
-    };
-    text.split(',').filter(|text| !text.trim().is_empty()).map(network).collect()
 }

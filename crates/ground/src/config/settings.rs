@@ -66,6 +66,10 @@ pub const SETTINGS: &[Setting] = &[
         "127.0.0.0/8,::1",
         "who may send X-Forwarded-For, and ask for a gateway",
     ),
+    unset(
+        "CLIENT_CERT_HEADER",
+        "header in which they hand on the client's certificate, such as `X-Client-Cert`; in none when unset",
+    ),
     unset("RBAC_POLICY_FILE", "role matrix, read again when it changes; built in when unset"),
     unset("REGISTRY_FILE", "registry snapshot, read again when it changes"),
     unset("ROUTES_FILE", "route table for gateways, read again when it changes"),

@@ -24,7 +24,7 @@ use self::messages::{
 };
 use super::extract::{Arrival, client_address, user_agent};
 use super::forward::{noted, refused, told};
-use super::tls::certificate_of_pem;
+use super::tls::certificate_handed_on;
 use crate::app::App;
 use crate::law::passage::{Asked, Passage};
 
@@ -98,7 +98,7 @@ async fn asked(
         (sent(http, ":method", &http.method), sent(http, ":authority", &http.host));
     let target = sent(http, ":path", &http.path);
     let asked = Asked { method: &method, host: &host, target: &target };
-    let certificate = source.and_then(|source| certificate_of_pem(&source.certificate));
+    let certificate = source.and_then(|source| certificate_handed_on(&source.certificate));
     let ruled = app.law.pass(&asked, &headers, certificate.as_ref(), origin).await?;
     let passage = ruled.recorded().await?;
     noted(app, &passage);

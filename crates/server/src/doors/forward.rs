@@ -7,8 +7,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::extract::{Arrival, origin};
 use super::openapi::ProblemBody;
+use super::tls::certificate_handed_on;
 use crate::app::App;
 use crate::law::caller::Who;
+use crate::law::directory::Thumbprint;
 use crate::law::passage::{Asked, DECISION_ID, Passage};
 
 const METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
@@ -42,7 +44,8 @@ pub async fn forward_auth(State(app): State<App>, request: Request) -> Result<Re
     };
     let origin = origin(&parts, &app);
     // The connection's certificate is the gateway's.
-    let ruled = app.law.pass(&asked, &parts.headers, None, origin).await?;
+    let certificate = certificate(&app, &parts.headers)?;
+    let ruled = app.law.pass(&asked, &parts.headers, certificate.as_ref(), origin).await?;
     drop(parts);
     let passage = ruled.recorded().await?;
     noted(&app, &passage);
@@ -84,6 +87,26 @@ pub(super) fn told(passage: &Passage) -> [(HeaderName, HeaderValue); 4] {
 
 fn text(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// The certificate that the client has proved to own, where gateways are said to hand it on.
+fn certificate(app: &App, headers: &HeaderMap) -> Result<Option<Thumbprint>, Problem> {
+    let Some(name) = &app.config.client_cert_header else { return Ok(None) };
+    let mut values = headers.get_all(name).iter();
+    let value = match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().unwrap_or("?"),
+        (None, _) => return Ok(None),
+        (Some(_), Some(_)) => return Err(refused(format!("`{name}` is there more than once"))),
+    };
+    // What a client without a certificate has.
+    if matches!(value.trim(), "" | "::") {
+        return Ok(None);
+    }
+    let unreadable = || {
+        let how = "PEM with URL escapes, DER in Base64, or as RFC 9440 has it";
+        refused(format!("`{name}` holds no certificate: the gateway must send {how}"))
+    };
+    certificate_handed_on(value).map(Some).ok_or_else(unreadable)
 }
 
 /// A header that the gateway sets, and nobody beside it.

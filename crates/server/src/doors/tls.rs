@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use countersign_ground::config::{Fault, TlsFiles};
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::pem::PemObject;
@@ -97,11 +99,20 @@ impl Tls {
     }
 }
 
-/// Of a certificate in PEM with URL escapes, as gateways hand on what their client has proved to own.
+/// Of the certificate that a gateway's client has proved to own, as the gateway hands it on: in PEM with URL escapes
+/// (nginx, Envoy), as DER in Base64 (Caddy; Traefik, the first of several), or as a byte sequence (RFC 9440).
 #[must_use]
-pub fn certificate_of_pem(escaped: &str) -> Option<Thumbprint> {
-    let pem: Vec<u8> = percent_decode_str(escaped).collect();
-    CertificateDer::from_pem_slice(&pem).ok().as_ref().map(thumbprint)
+pub fn certificate_handed_on(text: &str) -> Option<Thumbprint> {
+    let text: Vec<u8> = percent_decode_str(text.trim()).collect();
+    if text.starts_with(b"-----BEGIN") {
+        return CertificateDer::from_pem_slice(&text).ok().as_ref().map(thumbprint);
+    }
+    let text = str::from_utf8(&text).ok()?;
+    let first = text.split(',').next().unwrap_or_default().trim();
+    let first = first.strip_prefix(':').and_then(|text| text.strip_suffix(':')).unwrap_or(first);
+    let der = STANDARD.decode(first).ok()?;
+    // It is no more than compared: one that is none has been registered by nobody.
+    (!der.is_empty()).then(|| thumbprint(&CertificateDer::from(der)))
 }
 
 /// SHA-256 of the DER (RFC 8705 section 3.1).

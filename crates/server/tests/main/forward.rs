@@ -1,5 +1,7 @@
 //! `/v1/forward-auth`: who passes a gateway, by the route table.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -305,6 +307,69 @@ async fn a_permission_of_two_actions_is_remembered_for_neither_where_one_reaches
     let client = app.client(As::Bearer(&token));
     client.post("/api/v1/policy/reload", json!({})).await.problem(404, "NOT_FOUND");
     assert_eq!(client.put("/api/v1/rbac/matrix", json!({})).await.status, 403);
+}
+
+/// Asks about `GET /r` with these headers.
+async fn asks_with(app: &TestApp, headers: &[(&str, &str)]) -> Answer {
+    let request = app.nobody().request(Method::GET, "/v1/forward-auth");
+    let gateways = [("method", "GET"), ("uri", "/r"), ("host", "r.example")];
+    let request = gateways.iter().fold(request, |request, (name, value)| {
+        request.header(format!("x-forwarded-{name}"), *value)
+    });
+    let request =
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    Answer::to(request).await
+}
+
+#[tokio::test]
+async fn a_certificate_that_the_gateway_hands_on_proves_its_agent() {
+    let app = TestApp::with(&[("CLIENT_CERT_HEADER", "X-Client-Cert")]).await;
+    routes(&app, json!([{"path": "/r", "permission": "npu:read"}])).await;
+    let agent = app.agent("reader", &["npu:read"]).await;
+    let der = b"as if it were a certificate";
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
+    let thumbprint = URL_SAFE_NO_PAD.encode(digest.as_ref());
+    let path = format!("/api/v1/agents/{}/credentials", agent.id);
+    let bound = json!({"certificateThumbprint": thumbprint});
+    app.operator().post(&path, bound).await.expect(201);
+    let base64 = STANDARD.encode(der);
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n");
+    let escaped: String = form_urlencoded::byte_serialize(pem.as_bytes()).collect();
+    let escaped = escaped.replace('+', "%20");
+    let several = format!("{base64},{}", STANDARD.encode(b"its issuer"));
+    for text in
+        [&*base64, &format!(":{base64}:"), &escaped, &several, &escaped[..escaped.len() - 3]]
+    {
+        let answer = asks_with(&app, &[("x-client-cert", text)]).await;
+        answer.expect(200);
+        assert_eq!(told(&answer), ["agent".to_owned(), agent.id.clone(), String::new()], "{text}");
+    }
+    let unknown = STANDARD.encode(b"another one");
+    for text in ["", "::", &unknown] {
+        asks_with(&app, &[("x-client-cert", text)]).await.problem(401, "UNAUTHORIZED");
+    }
+    for text in ["no certificate", "%", "-----BEGIN CERTIFICATE-----", ":", "é"] {
+        let answer = asks_with(&app, &[("x-client-cert", text)]).await;
+        assert_eq!(answer.problem(403, "FORBIDDEN")["reason"], "untrusted-gateway", "{text}");
+    }
+    let twice = [("x-client-cert", &*base64), ("x-client-cert", &base64)];
+    asks_with(&app, &twice).await.problem(403, "FORBIDDEN");
+    let other = app.agent("other", &["npu:read"]).await;
+    let bearer = format!("Bearer {}", app.token(&other).await);
+    let both = [("x-client-cert", &*base64), ("authorization", &bearer)];
+    asks_with(&app, &both).await.problem(401, "UNAUTHORIZED");
+    let elsewhere = app.nobody().request(Method::GET, "/api/v1/whoami");
+    let answer = Answer::to(elsewhere.header("x-client-cert", &base64)).await;
+    assert_eq!(answer.status, 401, "it counts for gateways alone: {}", answer.text);
+}
+
+#[tokio::test]
+async fn a_certificate_in_a_header_proves_nothing_where_no_gateway_is_said_to_hand_one_on() {
+    let app = TestApp::start().await;
+    routes(&app, json!([{"path": "/r", "callers": ["*"]}])).await;
+    for name in ["x-client-cert", "client-cert", "ssl-client-cert"] {
+        asks_with(&app, &[(name, "nonsense")]).await.problem(401, "UNAUTHORIZED");
+    }
 }
 
 #[tokio::test]

@@ -58,6 +58,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ("MACHINE_SECRET_TOKEN", &["hunter2", "hunter2-hunter2-hunter2-hunter2"]),
     ("BOOTSTRAP_ADMIN_TOKEN", &["hunter2", "op_live_hunter2", "sk_live_0123"]),
     ("TRUSTED_PROXIES", &["everybody", "10.0.0.0/33", "10.0.0.1;10.0.0.2"]),
+    ("CLIENT_CERT_HEADER", &["X Client Cert", "X_Client_Cert", "Authorization", "X-Caller-Cert"]),
     ("RBAC_POLICY_FILE", &["no/such/file.json"]),
     ("REGISTRY_FILE", &["no/such/file.json"]),
     ("ROUTES_FILE", &["no/such/file.json"]),
