@@ -131,7 +131,7 @@ pub(crate) fn read<T>(
     parse(&text).map_err(|faults| unusable(path, &faults))
 }
 
-fn unusable(path: &Path, faults: &[Fault]) -> anyhow::Error {
+pub(crate) fn unusable(path: &Path, faults: &[Fault]) -> anyhow::Error {
     let faults: String = faults.iter().map(|fault| format!("\n  {fault}")).collect();
     anyhow::anyhow!("`{}` can't be used:{faults}", path.display())
 }

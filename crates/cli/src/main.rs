@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         Err(error) if reader_left(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::note(&report::told(&error));
-            ExitCode::FAILURE
+            if error.is::<policy::Unusable>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `countersign policy`: rules of one's own, in Rego.
 
 mod diff;
+mod test;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use serde_json::{Value, json};
 use crate::check;
 use crate::client::Connection;
 use crate::output::{Output, cell, table};
+
+pub(crate) use self::test::Unusable;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -36,6 +39,18 @@ Example:
 Registry, matrix, scopes and roles are as they are now, time is that of each decision. What DECISION_LOG_ALLOW_PERCENT
 keeps out of the record can't be asked again.")]
     Diff(diff::Diff),
+
+    /// Run the tests of a policy directory, and tell which of its rules they reach; asks no server
+    #[command(after_help = "\
+Examples:
+  countersign policy test policies
+  countersign policy test policies --run authz_test --verbose
+  countersign policy test policies --threshold 90 --output json
+
+Tests are rules named test_… in *_test.rego, beside the rules and in packages/, and questions with the answers that are
+expected in *_test.json. Exits with 1 when one fails, when less than --threshold is reached, or when there are none;
+with 2 when the directory can't be used.")]
+    Test(test::Tests),
 
     /// Tell whether a policy directory can be used, and every fault with its place; asks no server
     #[command(after_help = "\
@@ -62,6 +77,7 @@ pub(crate) async fn run(
             client.post(client.api(&["policy", "reload"]), &json!({})).await?
         }
         Command::Validate { directory } => validated(&directory)?,
+        Command::Test(tests) => return test::run_all(&tests, output),
         Command::Diff(diff) => return diff::run(&diff, &connection.client()?, output).await,
     };
     Ok(output.print(&answer, for_people)?)

@@ -7,6 +7,7 @@ mod endpoints;
 mod rules;
 mod scopes;
 mod segments;
+mod tested;
 #[cfg(feature = "wasm")]
 mod wasm;
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use self::endpoints::Endpoints;
 use self::rules::Authored;
+pub(crate) use self::rules::is_one as is_rules;
 use crate::Permissions;
 use crate::decision::{Digest, Reason};
 use crate::fault::{Fault, Faults};
@@ -89,7 +91,7 @@ pub struct InvalidAuthz(pub Vec<Fault>);
 /// The module that OPA compiled.
 pub const MODULE: &str = "authz.wasm";
 /// The table of endpoints.
-const SCOPES: &str = "data/scopes.json";
+pub(crate) const SCOPES: &str = "data/scopes.json";
 
 impl Authz {
     /// Reads one from the texts of files, by their paths within the directory: the first form that is there, which is

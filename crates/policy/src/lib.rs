@@ -20,6 +20,7 @@ mod registry;
 mod rego;
 pub mod routes;
 pub mod ssh;
+pub mod testing;
 
 pub use answer::Answers;
 pub use authz::{Authz, InvalidAuthz};

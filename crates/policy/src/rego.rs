@@ -9,12 +9,15 @@ mod growth;
 mod guards;
 mod imports;
 mod lines;
+mod marks;
 mod operators;
 mod parse;
 mod rewrite;
 mod run;
 mod text;
+mod trial;
 mod value;
+mod with;
 mod words;
 
 use std::sync::Arc;
@@ -25,8 +28,10 @@ use self::functions::Functions;
 use self::lines::Lines;
 
 pub(crate) use growth::size;
+pub(crate) use marks::{Marked, Reached};
 pub(crate) use parse::Parsed;
 pub(crate) use run::Seen;
+pub(crate) use trial::Trial;
 pub(crate) use value::{REASON, is_reason, members, object, optional, rego};
 
 /// Compiled rules, of one file or of several that call each other.

@@ -11,6 +11,9 @@ use crate::decision::Reason;
 #[derive(Debug)]
 pub(super) struct Endpoints(Vec<Node>);
 
+/// Which endpoint: its node and its method.
+pub(crate) type Place = (usize, String);
+
 /// What is known of a path.
 #[derive(Debug, Default)]
 struct Node {
@@ -59,11 +62,29 @@ impl Endpoints {
         self.0[at].methods.insert(method.into(), scopes).is_none()
     }
 
+    /// Where an endpoint stands.
+    pub(super) fn of<'s>(
+        &self,
+        method: &str,
+        path: impl IntoIterator<Item = Segment<'s>>,
+    ) -> Option<Place> {
+        let at = path.into_iter().try_fold(0, |at, segment| match segment {
+            Segment::Named(name) => self.0.get(at)?.named.get(name).copied(),
+            Segment::Any => self.0.get(at)?.any,
+        });
+        Some((at?, method.to_owned()))
+    }
+
+    /// Where the endpoint stands that answers.
+    pub(super) fn place(&self, asked: &Asked<'_>) -> Option<Place> {
+        let node = self.of_path(asked.path)?;
+        let at = self.0.iter().position(|known| std::ptr::eq(known, node))?;
+        node.methods.contains_key(asked.method).then(|| (at, asked.method.to_owned()))
+    }
+
     /// Allows when all scopes are held that the endpoint needs.
     pub(super) fn ask(&self, asked: &Asked<'_>) -> Answer {
-        let path: Option<Vec<&str>> = of(asked.path).map(Iterator::collect);
-        let path = path.filter(|path| path.iter().all(|segment| is_plain(segment)));
-        let node = path.and_then(|path| self.find(0, &path));
+        let node = self.of_path(asked.path);
         let Some(needed) = node.and_then(|node| node.methods.get(asked.method)) else {
             return Answer::deny(Reason::Word("endpoint_not_listed"));
         };
@@ -74,6 +95,11 @@ impl Endpoints {
         }
         let diagnostic = format!("lacks {}", missing.join(" "));
         Answer::telling(Reason::Word("insufficient_scope"), diagnostic)
+    }
+
+    fn of_path(&self, path: &str) -> Option<&Node> {
+        let path: Vec<&str> = of(path)?.collect();
+        path.iter().all(|segment| is_plain(segment)).then(|| self.find(0, &path)).flatten()
     }
 
     /// The endpoints of a path. A name comes before what may be called anything, as in a route table, and what it

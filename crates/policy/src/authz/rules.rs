@@ -11,7 +11,7 @@ use crate::decision::Reason;
 use crate::fault::Faults;
 use crate::json::Json;
 use crate::permission::is_word;
-use crate::rego::{Parsed, REASON, Rules, Seen, is_reason, object, optional, rego};
+use crate::rego::{Marked, Parsed, REASON, Reached, Rules, Seen, is_reason, object, optional, rego};
 
 /// Rules, and the data that they look up.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) const DENIED: Reason = Reason::Word("policy_denied");
 const LARGEST: usize = 8 << 20;
 
 /// Whether this is a file of rules, and none of tests.
-pub(super) fn is_one(file: &str) -> bool {
+pub(crate) fn is_one(file: &str) -> bool {
     file.strip_suffix(".rego").is_some_and(|name| !name.contains('/') && !name.ends_with("_test"))
 }
 
@@ -91,6 +91,30 @@ pub(super) fn read_data(
 }
 
 impl Authored {
+    pub(super) fn data(&self) -> &Value {
+        &self.data
+    }
+
+    pub(super) fn marked(&self) -> Marked {
+        self.rules.marked()
+    }
+
+    /// Asks as [`Self::ask`] does, for the lines that it reaches.
+    pub(super) fn reach(
+        &self,
+        marked: &Marked,
+        asked: &Asked<'_>,
+        at: i64,
+        reached: &mut Reached,
+    ) {
+        let seen = Seen { input: input(asked), data: self.data.clone(), at };
+        let allowed = marked.run(ALLOW, seen.clone(), reached);
+        if matches!(allowed, Ok(Value::Bool(false) | Value::Undefined)) {
+            // What fails has been where it has been.
+            let _ = marked.run(REASON_OF_DENIAL, seen, reached);
+        }
+    }
+
     /// Asks `allow`, and where that is anything but true, `reason`.
     pub(super) fn ask(&self, asked: &Asked<'_>, at: i64) -> Answer {
         let input = input(asked);

@@ -44,7 +44,7 @@ pub(super) fn read(text: &str, faults: &mut Faults) -> Option<Endpoints> {
     Some(endpoints)
 }
 
-fn read_endpoint(endpoint: &str) -> Result<(&str, Vec<Segment<'_>>), String> {
+pub(super) fn read_endpoint(endpoint: &str) -> Result<(&str, Vec<Segment<'_>>), String> {
     let form = || "must be a method and a path, such as `GET /api/v1/agents/:id`".to_owned();
     let (method, path) = endpoint.split_once(' ').ok_or_else(form)?;
     if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {

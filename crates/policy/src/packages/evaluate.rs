@@ -6,9 +6,33 @@ use super::input::{Stored, data, input};
 use crate::decision::Verdict;
 use crate::question::Question;
 use crate::registry::Registry;
-use crate::rego::Seen;
+use crate::rego::{Marked, Reached, Seen};
 
 impl Package {
+    /// What rules see of a registry that is not there.
+    pub(crate) fn no_data() -> regorus::Value {
+        data(Stored::default())
+    }
+
+    /// Its rules, marked.
+    pub(crate) fn marked(&self) -> Marked {
+        self.rules.marked()
+    }
+
+    /// Asks without a registry, for the lines that answering reaches.
+    pub(crate) fn reach(
+        &self,
+        marked: &Marked,
+        question: &Question<'_>,
+        at: i64,
+        reached: &mut Reached,
+    ) {
+        let stored = Stored::of(question, None);
+        let seen = Seen { input: input(question, &stored), data: data(stored), at };
+        // What fails has been where it has been.
+        let _ = marked.run(0, seen, reached);
+    }
+
     /// Decides; `at` is the time of the decision, in microseconds since the epoch.
     pub(crate) fn decide(
         &self,

@@ -11,12 +11,15 @@ use regorus::{CompiledPolicy, Rc};
 
 use super::functions::{self, Functions};
 use super::parse::{Parsed, guarded};
+use super::with::STOP;
 use super::{Rules, calls, guards, operators};
 use crate::fault::Fault;
 
 /// What answers differently when it is asked again, takes time without bounds, or speaks to somebody.
 const REFUSED: [&str; 5] =
     ["rand.intn", "uuid.rfc4122", "opa.runtime", "http.send", "graph.reachable_paths"];
+/// The compiler keeps a register for each rule that is asked for, and has 256.
+const AT_ONCE: usize = 100;
 /// What the compiler says of an entry point that is not there.
 const NO_RULE: &str = "not a valid rule path";
 /// Given by the decision.
@@ -30,12 +33,36 @@ impl Parsed {
         guarded(&whole, || self.program(asked))?
     }
 
+    /// Compiles rules that are asked for by their paths, so many to a program. All of them must be there; those of
+    /// tests may stop.
+    pub(super) fn compile_each(
+        mut self,
+        asked: &[&str],
+        may_stop: bool,
+    ) -> Result<Vec<Rules>, Fault> {
+        let whole = self.lines.whole().to_owned();
+        guarded(&whole, || {
+            let Some(first) = asked.first() else { return Ok(Vec::new()) };
+            let (_, policy) = self.policy(&[first])?;
+            asked.chunks(AT_ONCE).map(|asked| self.compiled(&policy, asked, may_stop)).collect()
+        })?
+    }
+
     fn program(mut self, asked: &[&str]) -> Result<Rules, Fault> {
         let (entries, policy) = self.policy(asked)?;
-        let program = Compiler::compile_from_policy(&policy, &entries)
-            .map_err(|error| self.placed(&error))?;
+        self.compiled(&policy, &entries, false)
+    }
+
+    fn compiled(
+        &self,
+        policy: &CompiledPolicy,
+        entries: &[&str],
+        may_stop: bool,
+    ) -> Result<Rules, Fault> {
+        let program =
+            Compiler::compile_from_policy(policy, entries).map_err(|error| self.placed(&error))?;
         let mut program = Arc::unwrap_or_clone(program);
-        self.refuse(&program, &entries)?;
+        self.refuse(&program, entries, may_stop)?;
         tell_time(&mut program);
         operators::put(&mut program);
         if !guards::put(&mut program) {
@@ -44,7 +71,7 @@ impl Parsed {
         let functions = Functions::before(&mut program).ok_or_else(|| {
             self.fault(format!("calls more than {} different functions", functions::MANY))
         })?;
-        Ok(Rules { program: Arc::new(program), functions, lines: self.lines })
+        Ok(Rules { program: Arc::new(program), functions, lines: self.lines.clone() })
     }
 
     /// Those of the rules that are there, and what they are compiled from.
@@ -68,7 +95,7 @@ impl Parsed {
         Ok((entries, policy))
     }
 
-    fn refuse(&self, program: &Program, entries: &[&str]) -> Result<(), Fault> {
+    fn refuse(&self, program: &Program, entries: &[&str], may_stop: bool) -> Result<(), Fault> {
         let place = |found: &dyn Fn(&Instruction) -> bool| {
             let at = program.instructions.iter().position(found);
             let span = at.and_then(|at| program.get_instruction_span(at));
@@ -78,6 +105,10 @@ impl Parsed {
         if let Some(rule) = rules.find(|it| it.function_info.is_some()) {
             let what = format!("`{}` must be a rule, not a function", name(&rule.name));
             return Err(self.fault(what));
+        }
+        let is_stop = |it: &Instruction| matches!(it, Instruction::HostAwait { .. });
+        if !may_stop && program.instructions.iter().any(is_stop) {
+            return Err(Fault { at: place(&is_stop), what: format!("`{STOP}` is not known here") });
         }
         if program.needs_runtime_recursion_check {
             let at = place(&|it| matches!(it, Instruction::VirtualDataDocumentLookup { .. }));

@@ -29,7 +29,10 @@ pub(super) fn put(program: &mut Program) -> bool {
         let before = before.chain(results.get(&at).copied());
         new.extend(loads.get(&at).into_iter().flatten());
         new.extend(before.map(guard));
+        // What is put in stands in no line.
+        new_spans.resize(new.len(), None);
         new.push(*instruction);
+        new_spans.push(spans.get(at).cloned().flatten());
         match *instruction {
             Instruction::Move { dest, .. } => new.push(guard(dest)),
             Instruction::CallRule { dest, rule_index } if risky.contains(&rule_index) => {
@@ -44,7 +47,7 @@ pub(super) fn put(program: &mut Program) -> bool {
             }
             _ => {}
         }
-        new_spans.resize(new.len(), spans.get(at).cloned().flatten());
+        new_spans.resize(new.len(), None);
     }
     moved.push(new.len());
     program.instructions = new;
@@ -104,7 +107,7 @@ fn results(program: &Program, instructions: &[Instruction]) -> HashMap<usize, u8
 }
 
 /// Leads every jump to where its target is now.
-fn relocate(program: &mut Program, moved: &[usize]) -> Option<()> {
+pub(super) fn relocate(program: &mut Program, moved: &[usize]) -> Option<()> {
     let long = |at: &mut u32| -> Option<()> {
         *at = u32::try_from(*moved.get(usize::try_from(*at).ok()?)?).ok()?;
         Some(())

@@ -4,7 +4,7 @@
 use crate::fault::Fault;
 
 /// The files of one program, in their order, each with how many lines stand before it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Lines(Vec<(usize, Box<str>)>);
 
 /// The most lines of all files together: the compiler takes no more.
@@ -27,10 +27,16 @@ impl Lines {
 
     /// Where a line is; without one, what stands for all files.
     pub(super) fn place(&self, line: usize) -> String {
-        match self.0.iter().rfind(|(before, _)| *before < line) {
-            Some((before, file)) => format!("{file}:{}", line - before),
+        match self.find(line) {
+            Some((file, line)) => format!("{file}:{line}"),
             None => self.whole().to_owned(),
         }
+    }
+
+    /// The file that a line is in, and its number there.
+    pub(super) fn find(&self, line: usize) -> Option<(&str, usize)> {
+        let (before, file) = self.0.iter().rfind(|(before, _)| *before < line)?;
+        Some((file, line - before))
     }
 
     /// What stands for all files.

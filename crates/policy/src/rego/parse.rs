@@ -23,6 +23,11 @@ impl Parsed {
         for (file, text) in files {
             text::check(file, text)?;
         }
+        Self::of(files)
+    }
+
+    /// Parses files that have been checked.
+    pub(super) fn of(files: &[(&str, &str)]) -> Result<Self, Fault> {
         let Some((lines, moved)) = Lines::behind_each_other(files) else {
             let what = format!("all files together may have {} lines", lines::MOST);
             return Err(Fault { at: files.first().map_or("", |(file, _)| file).to_owned(), what });

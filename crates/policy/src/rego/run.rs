@@ -14,12 +14,13 @@ use super::Rules;
 
 /// The most that one evaluation may take: instructions, which are the same everywhere, and, where these are slow,
 /// time and memory.
-const INSTRUCTIONS: usize = 1_000_000;
+pub(super) const INSTRUCTIONS: usize = 1_000_000;
 const TIME: Duration = Duration::from_millis(500);
 const MEMORY: NonZeroU64 = NonZeroU64::new(16 << 20).unwrap();
 const BETWEEN_LOOKS: NonZeroU32 = NonZeroU32::new(8).unwrap();
 
 /// What rules see.
+#[derive(Clone)]
 pub(crate) struct Seen {
     /// `input`
     pub(crate) input: Value,
@@ -37,12 +38,33 @@ impl Rules {
         seen: Seen,
         read: impl FnOnce(&Value) -> Result<T, String>,
     ) -> Result<T, String> {
+        // Rules that are enforced have nothing to stop for.
+        let stopped = |_: usize, _: &Value| Err("stopped".to_owned());
+        self.run_with_stops(rule, seen, INSTRUCTIONS, stopped, read)
+    }
+
+    /// The same for rules that stop: `answer` is told where and with what, and gives what they go on with.
+    pub(super) fn run_with_stops<T>(
+        &self,
+        rule: usize,
+        seen: Seen,
+        instructions: usize,
+        answer: impl FnMut(usize, &Value) -> Result<Value, String>,
+        read: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Result<T, String> {
         // A panic of the evaluator is a failure like any other: nothing of it is used again.
-        let found = catch_unwind(AssertUnwindSafe(|| read(&self.evaluate(rule, seen)?)));
+        let evaluate = || read(&self.evaluate(rule, seen, instructions, answer)?);
+        let found = catch_unwind(AssertUnwindSafe(evaluate));
         found.unwrap_or_else(|_| Err("the evaluator failed".to_owned()))
     }
 
-    fn evaluate(&self, rule: usize, seen: Seen) -> Result<Value, String> {
+    fn evaluate(
+        &self,
+        rule: usize,
+        seen: Seen,
+        instructions: usize,
+        mut answer: impl FnMut(usize, &Value) -> Result<Value, String>,
+    ) -> Result<Value, String> {
         if rule >= self.program.entry_points.len() {
             return Ok(Value::Undefined);
         }
@@ -50,7 +72,7 @@ impl Rules {
         // Run in one go, a comprehension without elements does not end where it should.
         vm.set_execution_mode(ExecutionMode::Suspendable);
         vm.set_strict_builtin_errors(true);
-        vm.set_max_instructions(INSTRUCTIONS);
+        vm.set_max_instructions(instructions);
         vm.set_execution_timer_config(Some(ExecutionTimerConfig {
             limit: TIME,
             check_interval: BETWEEN_LOOKS,
@@ -60,14 +82,21 @@ impl Rules {
         vm.set_context(Value::from(seen.at.saturating_mul(1_000)));
         vm.set_input(seen.input);
         vm.set_data(seen.data).map_err(|error| error.to_string())?;
-        let ran = self.functions.run(|| vm.execute_entry_point_by_index(rule));
-        let value = ran.and_then(|ran| ran.map_err(|error| stopped(&error)));
-        value.map_err(|error| self.told(&vm, &error))
+        let mut ran = self.functions.run(|| vm.execute_entry_point_by_index(rule));
+        loop {
+            let value = ran.and_then(|ran| ran.map_err(|error| stopped(&error)));
+            let value = value.map_err(|error| self.told(&vm, &error))?;
+            let Some(argument) = vm.get_host_await_argument() else { return Ok(value) };
+            let answer = answer(vm.get_pc(), argument)?;
+            ran = self.functions.run(|| vm.resume(Some(answer)));
+        }
     }
 
     /// An error of the evaluator, with the line that it happened in.
     fn told(&self, vm: &RegoVM, error: &str) -> String {
-        let line = self.program.get_instruction_span(vm.get_pc()).map_or(0, |span| span.line);
+        // What was put in stands in no line: the one before it counts.
+        let mut spans = (0..=vm.get_pc()).rev().filter_map(|at| self.program.get_instruction_span(at));
+        let line = spans.next().map_or(0, |span| span.line);
         let error: String = error.chars().take(300).collect();
         format!("{}: {error}", self.lines.place(line))
     }

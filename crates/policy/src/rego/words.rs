@@ -39,6 +39,11 @@ impl Word<'_> {
         self.kind == TokenKind::Ident
     }
 
+    /// A string, which stands here without its quotes.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.kind, TokenKind::String | TokenKind::RawString)
+    }
+
     /// A string or a number.
     pub(super) fn is_literal(&self) -> bool {
         matches!(self.kind, TokenKind::String | TokenKind::RawString | TokenKind::Number)

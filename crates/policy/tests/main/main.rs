@@ -11,6 +11,7 @@ mod packages;
 mod question;
 mod registry;
 mod routes;
+mod testing;
 mod vectors;
 
 /// The text of a file of known answers.

@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use countersign_ground::text::Text;
 use countersign_policy::authz::MODULE;
+use countersign_policy::testing::is_test;
 use countersign_policy::{Authz, Fault, InvalidAuthz, InvalidPackages, Packages};
 
 use super::documents::Kind;
@@ -82,11 +83,26 @@ impl PolicyDirectory {
 /// # Errors
 /// When the directory or a file can't be read.
 pub fn files(directory: &Path) -> io::Result<BTreeMap<String, String>> {
+    all(directory, |_| false)
+}
+
+/// The same with the tests that lie beside the rules and the packages: `*_test.rego` and `*_test.json`.
+///
+/// # Errors
+/// When the directory or a file can't be read.
+pub fn files_and_tests(directory: &Path) -> io::Result<BTreeMap<String, String>> {
+    all(directory, is_test)
+}
+
+fn all(
+    directory: &Path,
+    is_more: impl Fn(&str) -> bool,
+) -> io::Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
-    let is_rules = |name: &str| name.ends_with(".rego") && !name.ends_with("_test.rego");
+    let counts = |name: &str| name.ends_with(".rego") && !is_test(name) || is_more(name);
     // Without the directory something is wrong; without a folder there are none of these.
-    add(&mut files, directory, "", is_rules, false)?;
-    add(&mut files, directory, PACKAGES, is_rules, true)?;
+    add(&mut files, directory, "", counts, false)?;
+    add(&mut files, directory, PACKAGES, counts, true)?;
     add(&mut files, directory, DATA, |name| name.ends_with(".json"), true)?;
     if let Some(module) = module(&directory.join(MODULE))? {
         files.insert(MODULE.to_owned(), module);
