@@ -73,14 +73,11 @@ type Files = BTreeMap<String, String>;
 ///
 /// # Errors
 /// The first faults of its rules, else of its tests: then none was run.
-pub fn run(
-    files: &Files,
-    chosen: &dyn Fn(&str) -> bool,
-    at: i64,
-) -> Result<Report, Vec<Fault>> {
+pub fn run(files: &Files, chosen: &dyn Fn(&str) -> bool, at: i64) -> Result<Report, Vec<Fault>> {
     let (tests, enforced): (Files, Files) =
         files.iter().map(own).partition(|(file, _)| is_test(file));
-    let mut bench = Bench { at, chosen, report: Report::default(), faults: Faults::default(), many: 0 };
+    let mut bench =
+        Bench { at, chosen, report: Report::default(), faults: Faults::default(), many: 0 };
     doors::run(&enforced, &tests, &mut bench)?;
     packages::run(&enforced, &tests, &mut bench)?;
     if !bench.faults.is_empty() {

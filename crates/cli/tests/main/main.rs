@@ -21,6 +21,7 @@ mod listing;
 mod load;
 mod local_commands;
 mod operators;
+mod policy_test;
 mod profiles;
 mod quickstart;
 mod rbac;

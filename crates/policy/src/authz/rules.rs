@@ -11,7 +11,9 @@ use crate::decision::Reason;
 use crate::fault::Faults;
 use crate::json::Json;
 use crate::permission::is_word;
-use crate::rego::{Marked, Parsed, REASON, Reached, Rules, Seen, is_reason, object, optional, rego};
+use crate::rego::{
+    Marked, Parsed, REASON, Reached, Rules, Seen, is_reason, object, optional, rego,
+};
 
 /// Rules, and the data that they look up.
 #[derive(Debug)]
@@ -100,13 +102,7 @@ impl Authored {
     }
 
     /// Asks as [`Self::ask`] does, for the lines that it reaches.
-    pub(super) fn reach(
-        &self,
-        marked: &Marked,
-        asked: &Asked<'_>,
-        at: i64,
-        reached: &mut Reached,
-    ) {
+    pub(super) fn reach(&self, marked: &Marked, asked: &Asked<'_>, at: i64, reached: &mut Reached) {
         let seen = Seen { input: input(asked), data: self.data.clone(), at };
         let allowed = marked.run(ALLOW, seen.clone(), reached);
         if matches!(allowed, Ok(Value::Bool(false) | Value::Undefined)) {

@@ -27,13 +27,7 @@ impl Authz {
     }
 
     /// Asks for the lines that answering reaches.
-    pub(crate) fn reach(
-        &self,
-        marked: &Marked,
-        asked: &Asked<'_>,
-        at: i64,
-        reached: &mut Reached,
-    ) {
+    pub(crate) fn reach(&self, marked: &Marked, asked: &Asked<'_>, at: i64, reached: &mut Reached) {
         if let Form::Rego(rules) = &self.form {
             rules.reach(marked, asked, at, reached);
         }

@@ -8,9 +8,9 @@ use regorus::Value;
 use regorus::rvm::Program;
 use regorus::rvm::instructions::Instruction;
 
+use super::Rules;
 use super::guards::relocate;
 use super::run::{INSTRUCTIONS, Seen};
-use super::Rules;
 
 /// A marked program. Without marks when it would get too long.
 pub(crate) struct Marked {
@@ -82,7 +82,9 @@ impl Marked {
             None => answer(argument),
         };
         // There is at most one mark to an instruction.
-        let value = self.rules.run_with_stops(rule, seen, 2 * INSTRUCTIONS, stop, |value| Ok(value.clone()));
+        let value = self
+            .rules
+            .run_with_stops(rule, seen, 2 * INSTRUCTIONS, stop, |value| Ok(value.clone()));
         lines.into_iter().for_each(|line| reached.add(&self.rules, line));
         value
     }

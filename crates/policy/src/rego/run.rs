@@ -95,7 +95,8 @@ impl Rules {
     /// An error of the evaluator, with the line that it happened in.
     fn told(&self, vm: &RegoVM, error: &str) -> String {
         // What was put in stands in no line: the one before it counts.
-        let mut spans = (0..=vm.get_pc()).rev().filter_map(|at| self.program.get_instruction_span(at));
+        let mut spans =
+            (0..=vm.get_pc()).rev().filter_map(|at| self.program.get_instruction_span(at));
         let line = spans.next().map_or(0, |span| span.line);
         let error: String = error.chars().take(300).collect();
         format!("{}: {error}", self.lines.place(line))

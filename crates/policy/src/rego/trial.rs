@@ -63,7 +63,10 @@ impl Trial {
             known.add(&text.module);
             for (path, rule) in paths(text) {
                 if let Some(file) = own.get(&path) {
-                    let what = format!("adds to `{}` of {file}: tests leave rules as they are enforced", path.join("."));
+                    let what = format!(
+                        "adds to `{}` of {file}: tests leave rules as they are enforced",
+                        path.join(".")
+                    );
                     return Err(text.fault(line(rule), what));
                 }
                 cases.extend(case(text, &path, rule)?);
@@ -82,7 +85,8 @@ impl Trial {
             _ => None,
         });
         let own: BTreeSet<String> = own.keys().map(|path| path.join(".")).collect();
-        let (asked, beside): (BTreeSet<&str>, BTreeSet<&str>) = asked.partition(|path| own.contains(*path));
+        let (asked, beside): (BTreeSet<&str>, BTreeSet<&str>) =
+            asked.partition(|path| own.contains(*path));
         let tests = cases.iter().map(|case| &*case.path).chain(beside).collect();
         let tests = Programs::compile(&all, &tests, true)?;
         let enforced = Programs::compile(enforced, &asked, false)?;
@@ -95,7 +99,13 @@ impl Trial {
     }
 
     /// Runs a test, and again for the lines that it reaches: whether it holds, or where it failed.
-    pub(crate) fn run(&self, case: &Case, data: &Value, at: i64, reached: &mut Reached) -> Result<bool, String> {
+    pub(crate) fn run(
+        &self,
+        case: &Case,
+        data: &Value,
+        at: i64,
+        reached: &mut Reached,
+    ) -> Result<bool, String> {
         let seen = Seen { input: Value::Undefined, data: data.clone(), at };
         let run = |reached| {
             let mut run = Run { trial: self, left: MOST, reached };
@@ -120,7 +130,8 @@ fn line(rule: &Rule) -> usize {
 }
 
 fn case(text: &Text<'_>, path: &[String], rule: &Rule) -> Result<Option<Case>, Fault> {
-    let Some(name) = path.last().filter(|name| name.starts_with(TEST) || name.starts_with(SKIPPED)) else {
+    let Some(name) = path.last().filter(|name| name.starts_with(TEST) || name.starts_with(SKIPPED))
+    else {
         return Ok(None);
     };
     if matches!(rule, Rule::Spec { head: RuleHead::Func { .. }, .. }) {
@@ -140,7 +151,11 @@ fn case(text: &Text<'_>, path: &[String], rule: &Rule) -> Result<Option<Case>, F
 }
 
 impl Programs {
-    fn compile(files: &[(&str, &str)], asked: &BTreeSet<&str>, may_stop: bool) -> Result<Self, Fault> {
+    fn compile(
+        files: &[(&str, &str)],
+        asked: &BTreeSet<&str>,
+        may_stop: bool,
+    ) -> Result<Self, Fault> {
         let asked: Vec<&str> = asked.iter().copied().collect();
         let (mut places, mut programs) = (BTreeMap::new(), Vec::new());
         for rules in Parsed::of(files)?.compile_each(&asked, may_stop)? {
@@ -164,15 +179,23 @@ struct Run<'t> {
 }
 
 impl Run<'_> {
-    fn rule(&mut self, of: &Programs, path: &str, seen: &Seen, deep: usize) -> Result<Value, String> {
+    fn rule(
+        &mut self,
+        of: &Programs,
+        path: &str,
+        seen: &Seen,
+        deep: usize,
+    ) -> Result<Value, String> {
         let place = of.places.get(path);
-        let Some((at, (rules, marked))) = place.and_then(|(program, at)| Some((*at, of.programs.get(*program)?)))
+        let Some((at, (rules, marked))) =
+            place.and_then(|(program, at)| Some((*at, of.programs.get(*program)?)))
         else {
             return Err(format!("`{path}` is not there"));
         };
         if self.reached.is_none() {
             let stop = |_: usize, argument: &Value| self.answer(argument, seen, deep);
-            return rules.run_with_stops(at, seen.clone(), INSTRUCTIONS, stop, |value| Ok(value.clone()));
+            return rules
+                .run_with_stops(at, seen.clone(), INSTRUCTIONS, stop, |value| Ok(value.clone()));
         }
         let mut lines = Reached::default();
         let stop = |argument: &Value| self.answer(argument, seen, deep);
@@ -187,7 +210,9 @@ impl Run<'_> {
     fn answer(&mut self, argument: &Value, seen: &Seen, deep: usize) -> Result<Value, String> {
         let (ask, given) = self.asked(argument).ok_or("a question that is not understood")?;
         if deep >= DEEPEST {
-            return Err(format!("`with` stands more than {DEEPEST} deep: rules of tests ask each other in a circle"));
+            return Err(format!(
+                "`with` stands more than {DEEPEST} deep: rules of tests ask each other in a circle"
+            ));
         }
         let Some(left) = self.left.checked_sub(1) else {
             return Err(format!("asks more than {MOST} times `with` something: make tests of it"));
@@ -222,7 +247,9 @@ fn replace(seen: &mut Seen, place: &Place, value: Value) -> Result<(), String> {
         Place::Input(path) => seen.input = put(&seen.input, path, value),
         Place::Data(path) => seen.data = put(&seen.data, path, value),
         Place::Now => {
-            let now = value.as_i64().map_err(|_| "`with time.now_ns as` takes nanoseconds, a whole number")?;
+            let now = value
+                .as_i64()
+                .map_err(|_| "`with time.now_ns as` takes nanoseconds, a whole number")?;
             seen.at = now / 1_000;
         }
     }
@@ -234,7 +261,9 @@ fn put(value: &Value, path: &[String], new: Value) -> Value {
     let Some((name, rest)) = path.split_first() else { return new };
     let inner = put(&value[&**name], rest, new);
     let members = match value {
-        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+        }
         _ => Vec::new(),
     };
     let members = members.into_iter().chain([(Value::from(&**name), inner)]);

@@ -14,8 +14,8 @@ use regorus::Source;
 use regorus::unstable::{Module, Parser, Span};
 
 pub(super) use self::names::{Known, of_rule, package};
-pub(super) use self::walk::is_name;
 use self::walk::Walk;
+pub(super) use self::walk::is_name;
 use super::parse::guarded;
 use super::text;
 use super::words::words;

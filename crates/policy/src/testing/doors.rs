@@ -28,7 +28,11 @@ struct Expected<'f> {
     reason: Option<&'f str>,
 }
 
-pub(super) fn run(enforced: &Files, tests: &Files, bench: &mut Bench<'_>) -> Result<(), Vec<Fault>> {
+pub(super) fn run(
+    enforced: &Files,
+    tests: &Files,
+    bench: &mut Bench<'_>,
+) -> Result<(), Vec<Fault>> {
     let authz = Authz::read(enforced).map_err(|InvalidAuthz(faults)| faults)?;
     let rules = texts(tests, |file| !file.starts_with(PACKAGES) && file.ends_with(RULES));
     let fixtures = texts(tests, |file| !file.starts_with(PACKAGES) && file.ends_with(FIXTURES));

@@ -17,8 +17,14 @@ use crate::{Json, Matrix};
 
 const KNOWN: [&str; 4] = ["effect", "reason", "obligations", "approval_level"];
 
-pub(super) fn run(enforced: &Files, tests: &Files, bench: &mut Bench<'_>) -> Result<(), Vec<Fault>> {
-    let texts = enforced.iter().filter_map(|(file, text)| Some((file.strip_prefix(PACKAGES)?.to_owned(), text.clone())));
+pub(super) fn run(
+    enforced: &Files,
+    tests: &Files,
+    bench: &mut Bench<'_>,
+) -> Result<(), Vec<Fault>> {
+    let texts = enforced
+        .iter()
+        .filter_map(|(file, text)| Some((file.strip_prefix(PACKAGES)?.to_owned(), text.clone())));
     let packages = Packages::read(&texts.collect()).map_err(|InvalidPackages(faults)| faults)?;
     for file in tests.keys() {
         let name = file.strip_prefix(PACKAGES);
@@ -58,7 +64,11 @@ fn each(
     }
     let marked = package.marked();
     let text = tests.get(&fixtures).map_or("", |text| text);
-    let read = if text.is_empty() { Vec::new() } else { read(&fixtures, text, "question", &mut bench.faults) };
+    let read = if text.is_empty() {
+        Vec::new()
+    } else {
+        read(&fixtures, text, "question", &mut bench.faults)
+    };
     for fixture in read {
         expect(&fixture, &mut bench.faults);
         let asked = fixture.asked.to_string();
@@ -102,12 +112,10 @@ fn expect(fixture: &Fixture, faults: &mut Faults) {
 /// What became of a question: only what is expected is compared.
 fn told(package: &Package, fixture: &Fixture, decision: &Decision) -> Outcome {
     let verdict = &decision.verdict;
-    let expected = |found: String| Outcome::Failed {
-        expected: written(&fixture.expect),
-        found,
-    };
+    let expected = |found: String| Outcome::Failed { expected: written(&fixture.expect), found };
     if decision.policy.package != package.id {
-        let what = "answered, not the package that is tested: which system and type has the resource?";
+        let what =
+            "answered, not the package that is tested: which system and type has the resource?";
         return expected(format!("`{}` {what}", decision.policy.package));
     }
     let found: Map<String, Value> = fixture

@@ -1,5 +1,7 @@
 //! Tests of a policy directory: what `with` means, what becomes of a test, and what is refused.
 
+mod bounds;
+mod fixtures;
 mod meaning;
 
 use std::collections::BTreeMap;

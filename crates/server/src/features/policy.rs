@@ -94,10 +94,7 @@ pub fn files_and_tests(directory: &Path) -> io::Result<BTreeMap<String, String>>
     all(directory, is_test)
 }
 
-fn all(
-    directory: &Path,
-    is_more: impl Fn(&str) -> bool,
-) -> io::Result<BTreeMap<String, String>> {
+fn all(directory: &Path, is_more: impl Fn(&str) -> bool) -> io::Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
     let counts = |name: &str| name.ends_with(".rego") && !is_test(name) || is_more(name);
     // Without the directory something is wrong; without a folder there are none of these.

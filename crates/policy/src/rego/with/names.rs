@@ -26,10 +26,7 @@ impl Known {
     pub(in crate::rego) fn add(&mut self, module: &Module) {
         let package = package(module);
         for rule in &module.policy {
-            let function = matches!(
-                **rule,
-                Rule::Spec { head: RuleHead::Func { .. }, .. }
-            );
+            let function = matches!(**rule, Rule::Spec { head: RuleHead::Func { .. }, .. });
             let path = [&package[..], &of_rule(rule)].concat();
             *self.rules.entry(path).or_default() |= function;
         }
@@ -45,7 +42,9 @@ impl Known {
         match named {
             Some((_, true)) => Found::Function,
             Some((length, false)) => Found::Rule(length),
-            None if self.rules.keys().any(below) || self.packages.iter().any(below) => Found::Several,
+            None if self.rules.keys().any(below) || self.packages.iter().any(below) => {
+                Found::Several
+            }
             None => Found::Data,
         }
     }
@@ -87,7 +86,9 @@ pub(super) fn imports(module: &Module) -> BTreeMap<String, Vec<String>> {
         let alias = import.r#as.as_ref().map(|span| span.text().to_owned());
         Some((alias.or_else(|| path.last().cloned())?, path))
     });
-    imports.filter(|(_, path)| path.first().is_some_and(|root| root == "data" || root == "input")).collect()
+    imports
+        .filter(|(_, path)| path.first().is_some_and(|root| root == "data" || root == "input"))
+        .collect()
 }
 
 /// The names that a reference begins with, as far as they stand there.
@@ -107,7 +108,9 @@ pub(super) fn chain(expr: &Ref<Expr>) -> Vec<(Option<String>, &Ref<Expr>)> {
             Expr::RefBrack { refr, index, .. } => {
                 let name = match &**index {
                     Expr::String { value: Value::String(name), .. }
-                    | Expr::RawString { value: Value::String(name), .. } => Some((**name).to_owned()),
+                    | Expr::RawString { value: Value::String(name), .. } => {
+                        Some((**name).to_owned())
+                    }
                     _ => None,
                 };
                 found.push((name, at));
@@ -150,7 +153,9 @@ fn pattern(expr: &Ref<Expr>, found: &mut BTreeSet<String>) {
     match &**expr {
         Expr::Var { span, .. } => drop(found.insert(span.text().to_owned())),
         Expr::Array { items, .. } => items.iter().for_each(|item| pattern(item, found)),
-        Expr::Object { fields, .. } => fields.iter().for_each(|(_, _, value)| pattern(value, found)),
+        Expr::Object { fields, .. } => {
+            fields.iter().for_each(|(_, _, value)| pattern(value, found))
+        }
         _ => {}
     }
 }
@@ -183,7 +188,9 @@ fn in_query<'r>(
                 key.iter().chain([value]).for_each(|name| tell(Declared::Pattern(name)));
                 in_expr(collection, queries, tell);
             }
-            Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => in_expr(expr, queries, tell),
+            Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => {
+                in_expr(expr, queries, tell)
+            }
             Literal::Every { key, value, domain, query, .. } => {
                 key.iter().chain([value]).for_each(|name| tell(Declared::Name(name.text())));
                 in_expr(domain, queries, tell);

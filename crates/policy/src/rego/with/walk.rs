@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use regorus::unstable::{Expr, Literal, LiteralStmt, Query, Ref, Rule, RuleHead, Span, WithModifier};
+use regorus::unstable::{
+    Expr, Literal, LiteralStmt, Query, Ref, Rule, RuleHead, Span, WithModifier,
+};
 
 use super::names::{Found, Known, chain, imports, package, path, variables};
 use super::{Ask, Asked, Edit, Fresh, Place, STOP, Target, Text, line, range};
@@ -42,7 +44,18 @@ impl<'w> Walk<'w> {
     ) -> Self {
         let (package, imports) = (package(&text.module), imports(&text.module));
         let variables = BTreeSet::new();
-        Self { text, known, words, fresh, asks, package, imports, variables, names: 0, edits: Vec::new() }
+        Self {
+            text,
+            known,
+            words,
+            fresh,
+            asks,
+            package,
+            imports,
+            variables,
+            names: 0,
+            edits: Vec::new(),
+        }
     }
 
     pub(super) fn module(&mut self) -> Result<()> {
@@ -179,7 +192,8 @@ impl<'w> Walk<'w> {
         let at = length.saturating_sub(root);
         let Some((_, part)) = chain.get(at) else { return Ok(()) };
         let rest = whole.iter().take(root).skip(length);
-        let rest: String = rest.map(|name| format!("[{}]", serde_json::Value::from(&**name))).collect();
+        let rest: String =
+            rest.map(|name| format!("[{}]", serde_json::Value::from(&**name))).collect();
         let name = match under.asked.get(&target) {
             Some(name) => name.clone(),
             None => {
@@ -208,7 +222,9 @@ impl<'w> Walk<'w> {
             _ => return Ok(None),
         };
         if is_variable {
-            let what = format!("`{first}` is a variable here, and a rule or an import as well: give the variable another name");
+            let what = format!(
+                "`{first}` is a variable here, and a rule or an import as well: give the variable another name"
+            );
             return Err(self.fault(expr.span(), &what));
         }
         Ok(Some((root.len(), [&root[..], rest].concat())))
@@ -223,7 +239,9 @@ impl<'w> Walk<'w> {
             Found::Rule(length) if path[..length].iter().all(|name| is_name(name)) => {
                 Ok((Target::Rule(path[..length].join(".")), length))
             }
-            Found::Rule(_) => Err(self.fault(span, "names a rule whose path holds more than words")),
+            Found::Rule(_) => {
+                Err(self.fault(span, "names a rule whose path holds more than words"))
+            }
             Found::Data => Ok((Target::Data(path[1..].to_vec()), path.len())),
             Found::Function => Err(self.fault(span, "names a function without calling it")),
             Found::Several => {

@@ -50,7 +50,7 @@ fn tests(text: &str) -> String {
 #[track_caller]
 fn all_hold(bodies: &[&str]) {
     let named = bodies.iter().enumerate();
-    let text: String = named.map(|(at, body)| format!("test_{at} if {{\n{body}\n}}\n")).collect();
+    let text: String = named.map(|(at, body)| format!("test_{at} if {{\n\t{body}\n}}\n")).collect();
     let told = tests(&text);
     for (at, body) in bodies.iter().enumerate() {
         assert!(told.contains(&format!(" test_{at}: passed\n")), "{body}\n{told}");
@@ -79,7 +79,16 @@ todo_test_later if authz.allow
 
 test_without_input if not authz.allow
 test_false := authz.allow
-"#), @r"");
+"#), @r#"
+    authz_test.rego:6 test_open: passed
+    authz_test.rego:8 test_closed: passed
+    authz_test.rego:17 test_fails: expected true; found false, or no value
+    authz_test.rego:19 test_errs: error: authz.rego:7: `startswith`: expects string argument. Got `7` instead
+    authz_test.rego:21 todo_test_later: skipped
+    authz_test.rego:23 test_without_input: passed
+    authz_test.rego:24 test_false: expected true; found false, or no value
+    authz.rego 6/7 lines [10]
+    "#);
 }
 
 #[test]
@@ -110,7 +119,7 @@ fn with_replaces_input_and_data_for_its_statement_alone() {
         r#"authz.allow with input as {"method": "POST", "scopes": ["pages:write"]} with data.writers.PUT as ["s"]"#,
         r#"authz.allow with input as {"method": "PUT", "scopes": ["s"], "path": "/"} with data.writers as {"PUT": ["s"]}"#,
         r#"data.writers.PUT == 1 with data.writers.PUT as 1"#,
-        r#"data.new.below == 1 with data.new.below as 1; not data.new"#,
+        r#"data.new.below == 1 with data.new.below as 1; not data.new.below"#,
         r#"input.a == 1 with input as {"a": 1}; not input.a"#,
         r#"input == 7 with input as 7"#,
         r#"authz.late with time.now_ns as 1900000000000000000; not authz.late"#,
