@@ -146,7 +146,7 @@ impl Bench<'_> {
     }
 }
 
-fn texts<'f>(files: &'f Files, which: impl Fn(&str) -> bool) -> Vec<(&'f str, &'f str)> {
+fn texts(files: &Files, which: impl Fn(&str) -> bool) -> Vec<(&str, &str)> {
     let chosen = files.iter().filter(|(file, _)| which(file));
     chosen.map(|(file, text)| (&**file, &**text)).collect()
 }

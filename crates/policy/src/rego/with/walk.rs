@@ -217,7 +217,7 @@ impl<'w> Walk<'w> {
             ("input" | "data", _) => vec![first.clone()],
             (_, Some(path)) => path.clone(),
             _ if self.known.has(&self.package, first) => {
-                [&self.package[..], &[first.clone()]].concat()
+                [&self.package[..], std::slice::from_ref(first)].concat()
             }
             _ => return Ok(None),
         };
