@@ -228,6 +228,7 @@ fn a_rule_that_fails_denies_and_says_where() {
         "a := concat(\"\", [\"0123456789\" | some i in numbers.range(1, 3000)])\ndecision := concat(a, [a | some i in numbers.range(1, 3000)])",
         "decision := json.marshal(e9)\ne0 := [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\ne1 := [e0, e0, e0, e0, e0, e0, e0, e0, e0, e0]\ne2 := [e1, e1, e1, e1, e1, e1, e1, e1, e1, e1]\ne3 := [e2, e2, e2, e2, e2, e2, e2, e2, e2, e2]\ne9 := [e3, e3, e3, e3, e3, e3, e3, e3, e3, e3, e3, e3]",
         "decision := strings.replace_n({\"a\": \"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\", \"b\": \"cccccccccccccccccccccccccccccccc\", \"c\": \"dddddddddddddddddddddddddddddddd\", \"d\": \"eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee\", \"e\": \"ffffffffffffffffffffffffffffffff\"}, \"a\")",
+        "copies := [{\"op\": \"copy\", \"from\": \"/a\", \"path\": \"/a/0\"} | some i in numbers.range(1, 60)]\ndecision := json.patch({\"a\": [1]}, copies)",
     ];
     let all: Vec<String> = faulty
         .iter()
@@ -304,6 +305,8 @@ e9 := [e3, e3, e3, e3, e3, e3, e3, e3, e3, e3, e3, e3]
     deny error example.one/error [docs.rego:7: `json.marshal`: the result may be larger than 4194304 bytes]
 decision := strings.replace_n({"a": "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "b": "cccccccccccc
     deny error example.one/error [docs.rego:7: `strings.replace_n`: the result may be larger than 4194304 bytes]
+decision := json.patch({"a": [1]}, copies)
+    deny error example.one/error [docs.rego:8: `json.patch`: the result may be larger than 4194304 bytes]
 "#);
 }
 
