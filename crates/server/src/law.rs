@@ -19,7 +19,6 @@ pub mod token;
 pub mod told;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -46,11 +45,9 @@ use token::Tokens;
 pub struct Law {
     /// Who exists.
     pub directory: Arc<Directory>,
-    policies: ArcSwap<Policies>,
+    in_force: ArcSwap<InForce>,
     /// Which enforcement points enforce.
     pub guards: Guards,
-    /// Raised whenever one of them changes: what was decided under another one is not remembered.
-    policy: AtomicU64,
     /// Of agents whose plan limits them.
     requests: Windows<AgentId>,
     /// Where nodes count together.
@@ -73,6 +70,14 @@ pub struct Law {
     metrics: Arc<Metrics>,
     /// Whose tokens these are: `iss`.
     pub issuer: Arc<str>,
+}
+
+/// The policies by which everything is decided, until others are.
+#[derive(Clone)]
+struct InForce {
+    policies: Arc<Policies>,
+    /// Of each change the next: what was decided under another number is not remembered.
+    number: u64,
 }
 
 /// What a law is made of.
@@ -125,9 +130,8 @@ impl Law {
         let tokens = Tokens::new(Arc::clone(&keys), Arc::clone(&directory), Arc::clone(&issuer));
         Self {
             directory,
-            policies: ArcSwap::from_pointee(policies),
+            in_force: ArcSwap::from_pointee(InForce { policies: Arc::new(policies), number: 0 }),
             guards: Guards::default(),
-            policy: AtomicU64::new(0),
             requests: Windows::new(Duration::from_secs(60)),
             shared,
             tokens,
@@ -148,13 +152,13 @@ impl Law {
     /// What roles may do.
     #[must_use]
     pub fn matrix(&self) -> Arc<Matrix> {
-        Arc::clone(&self.policies.load().matrix)
+        Arc::clone(&self.in_force.load().policies.matrix)
     }
 
     /// All that decides together.
     #[must_use]
-    pub fn policies(&self) -> arc_swap::Guard<Arc<Policies>> {
-        self.policies.load()
+    pub fn policies(&self) -> Arc<Policies> {
+        Arc::clone(&self.in_force.load().policies)
     }
 
     /// Puts another matrix in force, for every decision from now on; gives the former.
@@ -172,7 +176,7 @@ impl Law {
     /// What requests behind gateways need.
     #[must_use]
     pub fn routes(&self) -> Option<Arc<Routes>> {
-        self.policies.load().routes.clone()
+        self.in_force.load().policies.routes.clone()
     }
 
     /// Puts another route table in force, for every request from now on.
@@ -190,13 +194,12 @@ impl Law {
     }
 
     fn change(&self, change: impl Fn(&mut Policies)) -> Arc<Policies> {
-        let former = self.policies.rcu(|now| {
-            let mut next = Policies::clone(now);
+        let former = self.in_force.rcu(|now| {
+            let mut next = Policies::clone(&now.policies);
             change(&mut next);
-            next
+            InForce { policies: Arc::new(next), number: now.number + 1 }
         });
-        self.policy.fetch_add(1, Ordering::Release);
-        former
+        Arc::clone(&former.policies)
     }
 
     /// Forgets what limits need not know any more.

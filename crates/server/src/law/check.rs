@@ -80,7 +80,7 @@ impl Law {
     /// tenant of ours is that of `default`.
     #[must_use]
     pub fn policies_for(&self, caller: &Caller) -> Arc<Policies> {
-        let policies = Arc::clone(&self.policies());
+        let policies = self.policies();
         let Some(registry) = &policies.registry else { return policies };
         let owner = match self.directory.tenant(registry.tenant()) {
             Some(tenant) => Arc::clone(&tenant.id),

@@ -3,7 +3,6 @@
 mod refusal;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use countersign_ground::clock::Stopwatch;
 use countersign_ground::problem::Problem;
@@ -15,7 +14,6 @@ use countersign_policy::{
 };
 use http::{HeaderMap, HeaderName};
 
-use super::Law;
 use super::behind::Behind;
 use super::besides;
 use super::caller::{Caller, Refusal, Who};
@@ -23,6 +21,7 @@ use super::decided::Before;
 use super::directory::Thumbprint;
 use super::guards::Mode;
 use super::told::acted_on;
+use super::{InForce, Law};
 
 /// A request as it reached the gateway.
 #[derive(Debug, Clone, Copy)]
@@ -110,7 +109,7 @@ struct Passing<'p> {
     refused: Option<Refusal>,
     /// A header names another method.
     overridden: bool,
-    /// Of the policies, read before they were.
+    /// Of the policies.
     number: u64,
 }
 
@@ -132,8 +131,8 @@ impl Law {
     ) -> Result<Ruled, Problem> {
         self.following.current().await?;
         let asked = &asked.clipped();
-        let number = self.policy.load(Ordering::Acquire);
-        let policies = Arc::clone(&self.policies());
+        let in_force = self.in_force.load_full();
+        let InForce { policies, number } = &*in_force;
         let Some(routes) = policies.routes.as_deref() else {
             return Err(Problem::internal("there is no route table"));
         };
@@ -151,7 +150,7 @@ impl Law {
         let (why, route) = match routes.find(asked.method, asked.host, asked.target) {
             Found::Route(route) if route.needs != Needs::Nothing => {
                 let overridden = overridden && !route.raw;
-                let policies = &*policies;
+                let number = *number;
                 let passing =
                     Passing { policies, routes, route, asked, refused, overridden, number };
                 return Ok(self.by_route(&passing, who, origin));

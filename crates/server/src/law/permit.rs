@@ -2,7 +2,6 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use countersign_ground::clock::Stopwatch;
 use countersign_ground::ids::AgentId;
@@ -13,7 +12,6 @@ use countersign_policy::{
 };
 use http::header;
 
-use super::Law;
 use super::action::{Action, Reach};
 use super::behind::Behind;
 use super::besides;
@@ -21,6 +19,7 @@ use super::caller::{Caller, Who, challenge};
 use super::decided::Before;
 use super::guards::Mode;
 use super::told::acted_on;
+use super::{InForce, Law};
 
 /// Leave to do `A`, in one tenant, by one actor, because of one decision. Only the law makes it;
 /// it is not `Clone`, so it ends with what it was made for.
@@ -154,18 +153,18 @@ impl Law {
         caller: &Caller,
         resource_id: &str,
     ) -> Result<Permit<A>, Problem> {
-        let policy = self.policy.load(Ordering::Acquire);
+        let in_force = self.in_force.load_full();
         if resource_id == "*"
             && remembers::<A>()
             && let Who::Agent(token) = &caller.who
-            && let Some(before) = token.decided.allowed(policy, A::RESOURCE, A::ACTION)
+            && let Some(before) = token.decided.allowed(in_force.number, A::RESOURCE, A::ACTION)
         {
             before.count.inc();
             return Ok(Permit::new(caller, before.id));
         }
-        let reason = caller.reason::<A>(&self.matrix());
+        let reason = caller.reason::<A>(&in_force.policies.matrix);
         // Boxed: what is remembered does not get here.
-        Box::pin(self.decide(caller, resource_id, reason, policy)).await
+        Box::pin(self.decide(caller, resource_id, reason, &in_force)).await
     }
 
     /// As [`Law::permit`], where an agent may also act on what is its own.
@@ -177,13 +176,13 @@ impl Law {
         caller: &Caller,
         agent: AgentId,
     ) -> Result<Permit<A>, Problem> {
-        let policy = self.policy.load(Ordering::Acquire);
+        let in_force = self.in_force.load_full();
         let reason = if caller.agent() == Some(agent) {
             Ok(Reason::Own)
         } else {
-            caller.reason::<A>(&self.matrix())
+            caller.reason::<A>(&in_force.policies.matrix)
         };
-        self.decide(caller, &agent.to_string(), reason, policy).await
+        self.decide(caller, &agent.to_string(), reason, &in_force).await
     }
 
     /// Refuses what the permission alone would allow; `lacking` names the scopes that would help.
@@ -198,8 +197,8 @@ impl Law {
         lacking: &[&str],
     ) -> Result<std::convert::Infallible, Problem> {
         let refused = Err(Reason::InsufficientPermissions);
-        let (missing, policy) = (Missing::Else(lacking), self.policy.load(Ordering::Acquire));
-        match self.decide_over::<A>(caller, resource_id, refused, missing, policy).await {
+        let (missing, in_force) = (Missing::Else(lacking), self.in_force.load_full());
+        match self.decide_over::<A>(caller, resource_id, refused, missing, &in_force).await {
             Err(problem) if problem.status() == http::StatusCode::FORBIDDEN => {
                 Err(problem.retold(detail))
             }
@@ -213,9 +212,9 @@ impl Law {
         caller: &Caller,
         resource_id: &str,
         reason: Result<Reason, Reason>,
-        policy: u64,
+        in_force: &InForce,
     ) -> Result<Permit<A>, Problem> {
-        self.decide_over(caller, resource_id, reason, Missing::Permission, policy).await
+        self.decide_over(caller, resource_id, reason, Missing::Permission, in_force).await
     }
 
     async fn decide_over<A: Action>(
@@ -224,9 +223,7 @@ impl Law {
         resource_id: &str,
         reason: Result<Reason, Reason>,
         missing: Missing<'_>,
-        // Read before the policies were: what is remembered under an older number than it was decided by is only
-        // asked once more.
-        policy: u64,
+        InForce { policies, number }: &InForce,
     ) -> Result<Permit<A>, Problem> {
         let watch = Stopwatch::start();
         let (actor, home, tenant) =
@@ -252,13 +249,12 @@ impl Law {
         let mode = A::GUARD.map(|guard| self.guards.holds(guard, caller.who.side(&caller.origin)));
         let reason = if mode == Some(Mode::Off) { Ok(Reason::Word(DISABLED)) } else { reason };
         let reason = self.open(A::GUARD.zip(mode), reason);
-        let policies = Arc::clone(&self.policies());
         let mut decision = Decision::because(&question, reason, &policies.matrix);
         let off = mode == Some(Mode::Off);
         if decision.effect() == Effect::Allow && policies.authz.is_some() && !off {
             let asked = caller.origin.asked.as_deref();
             let asked = asked.map(|(method, path)| (&**method, &**path));
-            let refused = besides::refused(&policies, &caller.who, asked, &question, self.now().0);
+            let refused = besides::refused(policies, &caller.who, asked, &question, self.now().0);
             decision = refused.unwrap_or(decision);
         }
         let count = self.metrics.decided(A::RESOURCE, A::ACTION, &decision);
@@ -291,7 +287,7 @@ impl Law {
                 && policies.authz.is_none()
             {
                 let before = Before { id: Arc::clone(&id), digest: decision.digest, count };
-                token.decided.remember(policy, (A::RESOURCE, A::ACTION), before);
+                token.decided.remember(*number, (A::RESOURCE, A::ACTION), before);
             }
             return Ok(Permit::new(caller, id));
         }

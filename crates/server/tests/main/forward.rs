@@ -1,7 +1,11 @@
 //! `/v1/forward-auth`: who passes a gateway, by the route table.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use countersign_policy::{Decision, Matrix};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -369,6 +373,40 @@ async fn a_certificate_in_a_header_proves_nothing_where_no_gateway_is_said_to_ha
     routes(&app, json!([{"path": "/r", "callers": ["*"]}])).await;
     for name in ["x-client-cert", "client-cert", "ssl-client-cert"] {
         asks_with(&app, &[(name, "nonsense")]).await.problem(401, "UNAUTHORIZED");
+    }
+}
+
+#[tokio::test]
+async fn a_decision_is_that_of_one_policy_however_often_they_change() {
+    let app = TestApp::start().await;
+    routes(&app, json!([{"path": "/a", "permission": "npu:read"}])).await;
+    let agent = app.agent("reader", &["npu:read"]).await;
+    let token = app.token(&agent).await;
+    let law = app.server.app.clone();
+    let one = law.law.matrix();
+    let mut changed: Value = serde_json::from_str(one.text()).unwrap();
+    changed["version"] = json!("another");
+    let other = Arc::new(Matrix::parse(&changed.to_string()).unwrap());
+    assert_ne!(one.hash(), other.hash());
+    let done = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&done);
+    let changing = std::thread::spawn(move || {
+        while !asked.load(Ordering::Relaxed) {
+            law.law.set_matrix(Arc::clone(&other));
+            law.law.set_matrix(Arc::clone(&one));
+        }
+    });
+    for _ in 0..500 {
+        asks(&app, As::Bearer(&token), "GET /a").await.expect(200);
+    }
+    done.store(true, Ordering::Relaxed);
+    changing.join().unwrap();
+    for event in app.events("decision.made").await {
+        let told = &event["metadata"];
+        let canonical = json!({"effect": told["effect"], "policy_package": told["policyPackage"],
+            "policy_version": told["policyVersion"], "question": told["question"], "reason": told["reason"],
+            "registry_digest": null});
+        assert_eq!(Decision::id_of(&canonical).0.as_str(), event["decisionId"], "{event}");
     }
 }
 
