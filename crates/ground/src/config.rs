@@ -179,8 +179,8 @@ impl Config {
         );
         let client_cert_header = values.optional(
             "CLIENT_CERT_HEADER",
-            "the name of a header that means nothing else, such as `X-Client-Cert`",
-            proxies::header_of_its_own,
+            "the name of a header with `cert` in it, such as `X-Client-Cert`",
+            proxies::certificate_header,
         );
         let matrix_file = values.optional("RBAC_POLICY_FILE", FILE, file);
         let registry_file = values.optional("REGISTRY_FILE", FILE, file);

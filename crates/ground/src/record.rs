@@ -30,12 +30,11 @@ use crate::db::{self, Db};
 use crate::entropy::Entropy;
 use crate::ids::EventId;
 use crate::keyring::{KeyRing, RingError};
+pub(crate) use mark::Mark;
 use sealer::Sealer;
 
 pub use appended::Appended;
 pub use event::{Actor, Event, Meta, Origin, Outcome, default_tenant};
-pub(crate) use mark::Mark;
-
 pub use expire::Expiry;
 pub use export::Format;
 pub use merkle::Hash;

@@ -13,32 +13,11 @@ pub(super) fn networks(text: &str) -> Option<Vec<IpNet>> {
     text.split(',').filter(|text| !text.trim().is_empty()).map(network).collect()
 }
 
-/// Headers that clients send for themselves, or that mean something already.
-const TAKEN: [&str; 12] = [
-    "authorization",
-    "authorization-machine",
-    "connection",
-    "content-type",
-    "cookie",
-    "host",
-    "user-agent",
-    "x-forwarded-for",
-    "x-machine-token",
-    "x-request-id",
-    "x-tenant",
-    "x-vault-token",
-];
-/// The same of whole families.
-const FAMILIES: [&str; 3] = ["content-", "x-caller-", "x-decision-"];
-const OF_THE_REQUEST: [&str; 4] =
-    ["x-forwarded-method", "x-forwarded-uri", "x-forwarded-host", "x-forwarded-proto"];
-
-/// The name of a header. Not with `_`: gateways drop that, or take it for `-`.
-pub(super) fn header_of_its_own(text: &str) -> Option<HeaderName> {
+/// The name of a header that is about a certificate, so that it means nothing else. Not with `_`: gateways drop that,
+/// or take it for `-`.
+pub(super) fn certificate_header(text: &str) -> Option<HeaderName> {
     let name = text.parse::<HeaderName>().ok()?;
     let known = name.as_str();
-    let taken = TAKEN.contains(&known)
-        || OF_THE_REQUEST.contains(&known)
-        || FAMILIES.iter().any(|family| known.starts_with(family));
-    (!taken && !known.contains('_')).then_some(name)
+    let ours = known.starts_with("x-caller-") || known.starts_with("x-decision-");
+    (known.contains("cert") && !ours && !known.contains('_')).then_some(name)
 }

@@ -43,7 +43,6 @@ pub async fn forward_auth(State(app): State<App>, request: Request) -> Result<Re
         host: once(&parts.headers, &HOST)?,
     };
     let origin = origin(&parts, &app);
-    // The connection's certificate is the gateway's.
     let certificate = certificate(&app, &parts.headers)?;
     let ruled = app.law.pass(&asked, &parts.headers, certificate.as_ref(), origin).await?;
     drop(parts);
@@ -89,7 +88,8 @@ fn text(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// The certificate that the client has proved to own, where gateways are said to hand it on.
+/// The certificate that the client has proved to own, where gateways are said to hand it on. That of the connection is
+/// the gateway's.
 fn certificate(app: &App, headers: &HeaderMap) -> Result<Option<Thumbprint>, Problem> {
     let Some(name) = &app.config.client_cert_header else { return Ok(None) };
     let mut values = headers.get_all(name).iter();

@@ -10,6 +10,8 @@ pub(super) const INSTRUCTIONS: u64 = 50_000_000;
 pub(super) const MEMORY: usize = 16 << 20;
 /// What each call of a function outside of the module counts for: that runs for longer than an instruction.
 pub(super) const CALL: u64 = 20_000;
+/// The same for each byte that it is given or gives.
+pub(super) const CALL_BYTE: u64 = 100;
 /// The longest text that is taken from a module, in bytes.
 pub(super) const TEXT: usize = 1 << 20;
 /// The instructions to read data, for each byte of it.
@@ -62,6 +64,8 @@ pub(super) fn config() -> Config {
         .cranelift_nan_canonicalization(true)
         .cranelift_opt_level(OptLevel::Speed)
         .wasm_relaxed_simd(false)
+        // One of its own would be seen by the next question.
+        .wasm_multi_memory(false)
         .wasm_backtrace_max_frames(None);
     config
 }

@@ -1,8 +1,8 @@
 //! OPA's interface: how values get into a module's memory, and out of it.
 
-use wasmtime::{AsContext, AsContextMut, Caller, Error, Instance, Memory, Result, TypedFunc};
+use wasmtime::{AsContext, AsContextMut, Caller, Error, Instance, Memory, Result, Trap, TypedFunc};
 
-use super::bounds::{CALL, TEXT};
+use super::bounds::{CALL, CALL_BYTE, TEXT};
 use super::host::Host;
 
 /// What a module gives to work with values in its memory.
@@ -71,16 +71,22 @@ impl Calls {
 
 /// Calls a function of the host for the module: the address of its result.
 pub(super) fn call(mut caller: Caller<'_, Host>, number: i32, args: &[i32]) -> Result<i32> {
-    let left = caller.get_fuel()?;
-    caller.set_fuel(left.saturating_sub(CALL))?;
+    take(&mut caller, CALL)?;
     let host = caller.data();
     let (builtins, at) = (host.builtins.clone(), host.at);
     let calls = host.calls.clone().ok_or_else(|| Error::msg("it calls before it is called"))?;
     let args = args.iter().map(|arg| calls.get(&mut caller, *arg)).collect::<Result<Vec<_>>>()?;
-    match builtins.call(number, &args, at).map_err(Error::msg)? {
-        Some(json) => calls.put(&mut caller, json.as_bytes()),
-        None => Ok(0),
-    }
+    take(&mut caller, CALL_BYTE * args.iter().map(Vec::len).sum::<usize>() as u64)?;
+    let Some(json) = builtins.call(number, &args, at).map_err(Error::msg)? else { return Ok(0) };
+    take(&mut caller, CALL_BYTE * json.len() as u64)?;
+    calls.put(&mut caller, json.as_bytes())
+}
+
+/// Takes so many instructions off those that are left; fails when there are not as many.
+pub(super) fn take(mut store: impl AsContextMut<Data = Host>, instructions: u64) -> Result<()> {
+    let mut store = store.as_context_mut();
+    let left = store.get_fuel()?.checked_sub(instructions).ok_or(Trap::OutOfFuel)?;
+    store.set_fuel(left)
 }
 
 /// An address, as the module means it.

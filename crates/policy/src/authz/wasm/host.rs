@@ -6,7 +6,7 @@ use wasmtime::{Caller, Engine, Error, Linker, Result, Trap};
 
 use super::bounds::{CALL, INSTRUCTIONS, Limits, MEMORY};
 use super::builtins::Builtins;
-use super::calls::{Calls, call};
+use super::calls::{Calls, call, take};
 
 /// The longest word of a module that is told, in characters.
 const SAID: usize = 200;
@@ -58,8 +58,7 @@ pub(super) fn functions(engine: &Engine) -> Result<Linker<Host>> {
     })?;
     // What it prints goes nowhere: at the doors it would be a line, or a million, for every question.
     linker.func_wrap(ENV, "opa_println", |mut caller: Caller<'_, Host>, _: i32| -> Result<()> {
-        let left = caller.get_fuel()?;
-        caller.set_fuel(left.saturating_sub(CALL))
+        take(&mut caller, CALL)
     })?;
     linker.func_wrap(ENV, "opa_builtin0", |caller: Caller<'_, Host>, id: i32, _: i32| {
         call(caller, id, &[])
