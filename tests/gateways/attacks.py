@@ -7,7 +7,8 @@ import signal
 import threading
 import time
 
-from installation import HERE, HOST, IDENTITY, Surprise, who
+from certificates import certificates
+from installation import HERE, HOST, IDENTITY, Surprise, spellings, who
 from multiplexed import multiplexed
 from paths import paths
 from smuggling import smuggling
@@ -73,12 +74,6 @@ def callers(gate):
     gate.refused((400, 401), "GET", "/any/1", at.reader, [("Authorization", f"Bearer {at.dev}")])
     gate.refused(401, "GET", "/any/1", at.reader, [("X-Machine-Token", at.machine)])
     gate.passes("GET", "/open/1")
-
-
-def spellings(name):
-    """A name as clients may write it."""
-    return [name, name.lower(), name.upper(), name.replace("-", "_"), name.lower().replace("-", "_"),
-            name.replace("-", "_", 1), "-".join(name.rsplit("-", 1)[:1]) + "_" + name.rsplit("-", 1)[1]]
 
 
 # What the client gets that names headers in its `Connection`.
@@ -350,7 +345,7 @@ def question(gate):
 
 
 GROUPS = (callers, forged_identity, forged_gateway, hosts, paths, methods, smuggling, connections,
-          multiplexed, oversized, guard, question)
+          multiplexed, oversized, guard, certificates, question)
 
 
 def away(gates):

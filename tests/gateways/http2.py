@@ -1,5 +1,6 @@
 """HTTP/2 (RFC 9113), as much as is needed: what Envoy asks and is told over gRPC, and a client that tidies nothing."""
 
+import contextlib
 import socket
 import struct
 
@@ -61,7 +62,7 @@ def status(payload):
     return int(out)
 
 
-def exchange(address, port, *requests, patience=5):
+def exchange(address, port, *requests, patience=5, client=contextlib.closing):
     """Sends requests, each its fields, its body and its trailers, on a connection; their statuses, as far as any.
 
     None is an answer that is no status: the stream, or the whole connection, was broken off."""
@@ -73,7 +74,7 @@ def exchange(address, port, *requests, patience=5):
             out += frame(DATA, 0 if trailers else LAST, stream, body)
         if trailers:
             out += frame(HEADERS, WHOLE | LAST, stream, fields(*trailers))
-    with socket.create_connection(("127.0.0.1", port), 5, (address, 0)) as connection:
+    with client(socket.create_connection(("127.0.0.1", port), 5, (address, 0))) as connection:
         connection.settimeout(patience)
         connection.sendall(out)
         ended = set()

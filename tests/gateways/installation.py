@@ -1,6 +1,7 @@
 """A Countersign with agents, operators, a route table and a guard; the proxies before it; and its record."""
 
 import collections
+import contextlib
 import getpass
 import json
 import os
@@ -9,6 +10,7 @@ import re
 import secrets
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -20,6 +22,7 @@ from service import Service, Stub
 
 HERE = pathlib.Path(__file__).resolve().parents[2]
 HOST = "npu.example"
+CERTIFICATE = "X-Client-Cert"
 IDENTITY = ("X-Caller-Id", "X-Caller-Type", "X-Caller-Roles", "X-Decision-Id")
 ROUTES = [
     {"path": "/", "callers": ["*"]},
@@ -41,6 +44,12 @@ ROUTES = [
 def who(request):
     """Who asks, as the service was told."""
     return [request.one(name) or "" for name in IDENTITY[:3]]
+
+
+def spellings(name):
+    """A name as clients may write it."""
+    return [name, name.lower(), name.upper(), name.replace("-", "_"), name.lower().replace("-", "_"),
+            name.replace("-", "_", 1), "-".join(name.rsplit("-", 1)[:1]) + "_" + name.rsplit("-", 1)[1]]
 
 
 class Surprise(Exception):
@@ -78,12 +87,13 @@ class Installation:
     def routes(self):
         self.api("PUT", "/api/v1/routes", {"default": "deny", "routes": ROUTES})
 
-    def start(self):
+    def start(self, **more):
         settings = {
             "PORT": self.port, "EXT_AUTHZ_PORT": self.grpc_port,
             "DATABASE_URL": f"sqlite://{self.folder}/countersign.db",
             "BOOTSTRAP_ADMIN_TOKEN": self.operator, "MACHINE_SECRET_TOKEN": self.machine,
-            "JWT_ALG": "ES256", "LOG_LEVEL": "warn",
+            "JWT_ALG": "ES256", "LOG_LEVEL": "warn", "CLIENT_CERT_HEADER": CERTIFICATE,
+            "ISSUER_URL": f"http://127.0.0.1:{self.port}", **more,
         }
         flags = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
         self.server = self.launch("Countersign", self.port, [self.binary, "serve", *flags])
@@ -184,7 +194,8 @@ class Gateway:
         """What can stand in its place."""
         return self.at.stub
 
-    def serve(self, port, countersign):
+    def serve(self, port, countersign, https=str):
+        """Starts it; `https` makes of its configuration one for HTTPS."""
         raise NotImplementedError
 
     def run(self, group):
@@ -200,12 +211,12 @@ class Gateway:
             raise Surprise(f"{self.name}, {self.group}: {what}\n  sent: {self.last}\n  seen: {seen}")
         self.passed[self.group] += 1
 
-    def send(self, data, port=None, patience=0.4, rest=b""):
-        """Sends bytes as they are; the answers, as far as there are any."""
+    def send(self, data, port=None, patience=0.4, rest=b"", client=contextlib.closing):
+        """Sends bytes as they are; the answers, as far as there are any. `client` makes HTTPS of a connection."""
         text = repr(data + rest)
         self.last = text if len(text) < 1500 else f"{text[:1000]}… {len(data)} bytes"
         out = b""
-        with socket.create_connection(("127.0.0.1", port or self.port), 5, (self.at.client, 0)) as connection:
+        with client(socket.create_connection(("127.0.0.1", port or self.port), 5, (self.at.client, 0))) as connection:
             connection.settimeout(patience)
             try:
                 connection.sendall(data)
@@ -217,7 +228,7 @@ class Gateway:
                     if Answers(out).last:
                         # Envoy says that it closes, and then waits a second for the client to.
                         connection.settimeout(0.02)
-            except (TimeoutError, ConnectionError):
+            except (TimeoutError, ConnectionError, ssl.SSLError):
                 pass
         return Answers(out)
 
@@ -322,12 +333,12 @@ class Answers:
 
 
 class Nginx(Gateway):
-    def serve(self, port, countersign):
+    def serve(self, port, countersign, https=str):
         folder = self.at.folder / f"nginx-{port}"
         folder.mkdir(exist_ok=True)
         temporary = "\n".join(f"    {kind}_temp_path {kind};"
                               for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        (folder / "nginx.conf").write_text(f"""
+        (folder / "nginx.conf").write_text(https(f"""
 daemon off;
 worker_processes 1;
 pid nginx.pid;
@@ -346,17 +357,21 @@ http {{
         include {HERE}/deploy/nginx/countersign.conf;
     }}
 }}
-""")
+"""))
         return self.at.launch("nginx", port, [self.program, "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr"])
 
 
 class Caddy(Gateway):
-    def serve(self, port, countersign):
+    def serve(self, port, countersign, https=None):
         folder = self.at.folder / f"caddy-{port}"
         folder.mkdir(exist_ok=True)
+        file, site = HERE / "deploy/caddy/Caddyfile", f"http://:{port}"
+        if https:
+            text, file, site = file.read_text(), folder / "Caddyfile", f"https://{HOST}:{port}"
+            file.write_text(https(text))
         return self.at.launch(
-            "Caddy", port, [self.program, "run", "--adapter", "caddyfile", "--config", HERE / "deploy/caddy/Caddyfile"],
-            HOME=str(folder), ADMIN="off", BIND="127.0.0.1", SITE=f"http://:{port}",
+            "Caddy", port, [self.program, "run", "--adapter", "caddyfile", "--config", file],
+            HOME=str(folder), ADMIN="off", BIND="127.0.0.1", SITE=site,
             COUNTERSIGN=f"127.0.0.1:{countersign}", SERVICE=f"127.0.0.1:{self.at.service.port}")
 
 
@@ -371,14 +386,14 @@ class Envoy(Gateway):
     def stub(self):
         return self.at.grpc_stub
 
-    def serve(self, port, countersign):
+    def serve(self, port, countersign, https=str):
         # Envoy has no variables, so a copy gets other ports; all else in it stays as it is.
         ports = {"8080": port, "3001": countersign, "9000": self.at.service.port}
         text = (HERE / "deploy/envoy/envoy.yaml").read_text()
         if sorted(re.findall(r"port_value: (\d+)", text)) != sorted(ports):
             raise Surprise(f"deploy/envoy/envoy.yaml: not each of the ports {', '.join(ports)} once, and no other")
         file = self.at.folder / f"envoy-{port}.yaml"
-        file.write_text(re.sub(r"(port_value: )(\d+)", lambda found: f"{found[1]}{ports[found[2]]}", text))
+        file.write_text(https(re.sub(r"(port_value: )(\d+)", lambda found: f"{found[1]}{ports[found[2]]}", text)))
         # Two of them run at once, and each would take the other for its predecessor.
         return self.at.launch("Envoy", port, [self.program, "-c", file, "--disable-hot-restart", "--concurrency", "1",
                                               "--log-level", "error"])
