@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::endpoints::Endpoints;
+pub(crate) use self::endpoints::Place;
 use self::rules::Authored;
 pub(crate) use self::rules::is_one as is_rules;
 use crate::Permissions;

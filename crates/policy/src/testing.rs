@@ -116,14 +116,18 @@ impl Bench<'_> {
             Err(fault) => return self.faults.add(fault.at, fault.what),
         };
         for case in trial.cases() {
-            let outcome = |bench: &Self| match trial.run(case, data, bench.at, reached) {
-                _ if case.skipped => Outcome::Skipped,
-                Ok(true) => Outcome::Passed,
-                Ok(false) => Outcome::Failed {
-                    expected: "true".to_owned(),
-                    found: "false, or no value".to_owned(),
-                },
-                Err(error) => Outcome::Error(error),
+            let outcome = |bench: &Self| {
+                if case.skipped {
+                    return Outcome::Skipped;
+                }
+                match trial.run(case, data, bench.at, reached) {
+                    Ok(true) => Outcome::Passed,
+                    Ok(false) => Outcome::Failed {
+                        expected: "true".to_owned(),
+                        found: "false, or no value".to_owned(),
+                    },
+                    Err(error) => Outcome::Error(error),
+                }
             };
             self.test(&case.file, &format!("{}:{}", case.file, case.line), &case.name, outcome);
         }

@@ -14,6 +14,7 @@ use crate::permission::is_word;
 use crate::rego::{
     Marked, Parsed, REASON, Reached, Rules, Seen, is_reason, object, optional, rego,
 };
+use crate::testing::is_test;
 
 /// Rules, and the data that they look up.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ const LARGEST: usize = 8 << 20;
 
 /// Whether this is a file of rules, and none of tests.
 pub(crate) fn is_one(file: &str) -> bool {
-    file.strip_suffix(".rego").is_some_and(|name| !name.contains('/') && !name.ends_with("_test"))
+    !file.contains('/') && file.ends_with(".rego") && !is_test(file)
 }
 
 /// Whether this is a file of data.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use regorus::rvm::RegoVM;
 use regorus::rvm::vm::{ExecutionMode, VmError};
-use regorus::utils::limits::ExecutionTimerConfig;
+use regorus::utils::limits::{ExecutionTimerConfig, monotonic_now};
 use regorus::{MemoryBudgetConfig, Value};
 
 use super::Rules;
@@ -28,6 +28,22 @@ pub(crate) struct Seen {
     pub(crate) data: Value,
     /// What they take for now, in microseconds since the epoch.
     pub(crate) at: i64,
+}
+
+/// How long several evaluations take together, by the clock that stops each of them.
+pub(super) struct Timer {
+    end: Option<Duration>,
+}
+
+impl Timer {
+    pub(super) fn start(limit: Duration) -> Self {
+        Self { end: monotonic_now().and_then(|now| now.checked_add(limit)) }
+    }
+
+    /// Without a clock it is over at once.
+    pub(super) fn is_over(&self) -> bool {
+        self.end.zip(monotonic_now()).is_none_or(|(end, now)| now >= end)
+    }
 }
 
 impl Rules {

@@ -3,13 +3,14 @@
 //! evaluation.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use regorus::Value;
 use regorus::unstable::{Rule, RuleHead};
 use regorus::value::Object as RegoObject;
 
 use super::marks::{Marked, Reached};
-use super::run::{INSTRUCTIONS, Seen};
+use super::run::{INSTRUCTIONS, Seen, Timer};
 use super::with::{Ask, Fresh, Known, Place, Target, Text, is_name, of_rule, package, rewritten};
 use super::{Parsed, Rules};
 use crate::fault::Fault;
@@ -43,6 +44,8 @@ struct Programs {
 /// The most evaluations within one test, and how deep they may stand within each other.
 const MOST: usize = 1_000;
 const DEEPEST: usize = 8;
+/// The longest that one test may take in all, both of its runs together.
+const TIME: Duration = Duration::from_secs(5);
 const TEST: &str = "test_";
 const SKIPPED: &str = "todo_test_";
 
@@ -58,7 +61,7 @@ impl Trial {
         }
         let texts = tests.iter().map(|(file, text)| Text::read(file, text));
         let texts = texts.collect::<Result<Vec<_>, _>>()?;
-        let mut cases = Vec::new();
+        let (mut cases, mut seen) = (Vec::new(), BTreeSet::new());
         for text in &texts {
             known.add(&text.module);
             for (path, rule) in paths(text) {
@@ -69,11 +72,15 @@ impl Trial {
                     );
                     return Err(text.fault(line(rule), what));
                 }
-                cases.extend(case(text, &path, rule)?);
+                let Some(case) = case(text, &path, rule)? else { continue };
+                // Rules of one path are one "or": one that holds would hide another that fails.
+                if !seen.insert(path) {
+                    let what = format!("another test is called `{}`, too", case.name);
+                    return Err(text.fault(case.line, what));
+                }
+                cases.push(case);
             }
         }
-        let mut seen = BTreeSet::new();
-        cases.retain(|case| seen.insert(case.path.clone()));
         let fresh = Fresh::of(tests.iter().map(|(_, text)| *text));
         let mut asks = Vec::new();
         let rewritten = texts.iter().map(|text| rewritten(text, &known, &fresh, &mut asks));
@@ -107,8 +114,9 @@ impl Trial {
         reached: &mut Reached,
     ) -> Result<bool, String> {
         let seen = Seen { input: Value::Undefined, data: data.clone(), at };
+        let timer = Timer::start(TIME);
         let run = |reached| {
-            let mut run = Run { trial: self, left: MOST, reached };
+            let mut run = Run { trial: self, left: MOST, timer: &timer, reached };
             let value = run.rule(&self.tests, &case.path, &seen, 0);
             (value, run.reached)
         };
@@ -141,6 +149,10 @@ fn case(text: &Text<'_>, path: &[String], rule: &Rule) -> Result<Option<Case>, F
         let what = "the names of a test and of its package hold letters, digits and `_`".to_owned();
         return Err(text.fault(line(rule), what));
     }
+    if let Some(body) = other_body(rule) {
+        let what = format!("`{name}` has another body, which is another test: give it a name");
+        return Err(text.fault(body, what));
+    }
     Ok(Some(Case {
         file: text.file().to_owned(),
         line: line(rule),
@@ -148,6 +160,13 @@ fn case(text: &Text<'_>, path: &[String], rule: &Rule) -> Result<Option<Case>, F
         skipped: name.starts_with(SKIPPED),
         path: path.join("."),
     }))
+}
+
+/// The line of a body that is an alternative of the first one, and none of its `else`.
+fn other_body(rule: &Rule) -> Option<usize> {
+    let Rule::Spec { bodies, .. } = rule else { return None };
+    let other = bodies.iter().skip(1).find(|body| !body.is_else)?;
+    usize::try_from(other.span.line).ok()
 }
 
 impl Programs {
@@ -174,6 +193,7 @@ struct Run<'t> {
     trial: &'t Trial,
     /// How many evaluations it may still take.
     left: usize,
+    timer: &'t Timer,
     /// The lines that it reaches, when it runs for these.
     reached: Option<Reached>,
 }
@@ -218,6 +238,9 @@ impl Run<'_> {
             return Err(format!("asks more than {MOST} times `with` something: make tests of it"));
         };
         self.left = left;
+        if self.timer.is_over() {
+            return Err(format!("takes more than {} s in all: make tests of it", TIME.as_secs()));
+        }
         let mut seen = seen.clone();
         for (place, value) in ask.places.iter().zip(given) {
             replace(&mut seen, place, value)?;
@@ -250,6 +273,11 @@ fn replace(seen: &mut Seen, place: &Place, value: Value) -> Result<(), String> {
             let now = value
                 .as_i64()
                 .map_err(|_| "`with time.now_ns as` takes nanoseconds, a whole number")?;
+            if now % 1_000 != 0 {
+                return Err(format!(
+                    "`with time.now_ns as {now}`: must be whole microseconds, a multiple of 1000"
+                ));
+            }
             seen.at = now / 1_000;
         }
     }

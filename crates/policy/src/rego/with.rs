@@ -21,8 +21,9 @@ use super::text;
 use super::words::words;
 use crate::fault::Fault;
 
-/// What the compiler takes for a stop, and what these stops say of themselves.
+/// What the compiler takes for a stop.
 pub(super) const STOP: &str = "__builtin_host_await";
+
 /// What a value is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Target {

@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::coverage::of_lines;
 use super::fixtures::{Fixture, Taken, read};
 use super::{Bench, Coverage, FIXTURES, Files, Outcome, PACKAGES, RULES, texts};
-use crate::authz::{Answer, Asked, Authz, InvalidAuthz};
+use crate::authz::{Answer, Asked, Authz, InvalidAuthz, Place};
 use crate::fault::{Fault, Faults};
-use crate::rego::Reached;
+use crate::rego::{Marked, Reached};
 use crate::{InvalidPermission, Permissions};
 
 /// One question, held.
@@ -28,6 +28,13 @@ struct Expected<'f> {
     reason: Option<&'f str>,
 }
 
+/// What tests reached.
+#[derive(Default)]
+struct Seen {
+    lines: Reached,
+    endpoints: Vec<Place>,
+}
+
 pub(super) fn run(
     enforced: &Files,
     tests: &Files,
@@ -43,12 +50,11 @@ pub(super) fn run(
         }
         return Ok(());
     };
-    let mut reached = Reached::default();
-    let mut endpoints = Vec::new();
+    let mut seen = Seen::default();
     match authz.data() {
         Some(data) => {
             let enforced = texts(enforced, crate::authz::is_rules);
-            bench.trial(&enforced, &rules, data, &mut reached);
+            bench.trial(&enforced, &rules, data, &mut seen.lines);
         }
         None => {
             if let Some((file, _)) = rules.first() {
@@ -59,37 +65,51 @@ pub(super) fn run(
     }
     let marked = authz.marked();
     for (file, text) in fixtures {
-        for fixture in read(file, text, "request", &mut bench.faults) {
-            let (Some(door), Some(expected)) =
-                (door(&fixture, &mut bench.faults), expected(&fixture, &mut bench.faults))
-            else {
-                continue;
-            };
-            bench.test(file, &fixture.at, &fixture.name, |bench| {
-                let asked = door.asked();
-                if let Some(marked) = &marked {
-                    authz.reach(marked, &asked, bench.at, &mut reached);
-                }
-                endpoints.extend(authz.endpoint(&asked));
-                told(&expected, &authz.ask(&asked, bench.at))
-            });
-        }
+        ask_all(file, text, (&authz, marked.as_ref()), &mut seen, bench);
     }
     if let Some(marked) = marked {
-        bench.report.coverage.extend(of_lines(&marked.lines(), &reached));
+        bench.report.coverage.extend(of_lines(&marked.lines(), &seen.lines));
     }
-    if let Some(all) = authz.endpoints(enforced) {
-        let missed = all.iter().filter(|(at, _)| !endpoints.contains(at));
-        let missed: Vec<String> = missed.map(|(_, name)| name.clone()).collect();
-        bench.report.coverage.push(Coverage {
-            file: crate::authz::SCOPES.to_owned(),
-            of: "endpoints",
-            total: all.len(),
-            reached: all.len() - missed.len(),
-            missed,
+    let all = authz.endpoints(enforced);
+    bench.report.coverage.extend(all.map(|all| of_endpoints(&all, &seen.endpoints)));
+    Ok(())
+}
+
+/// Asks the questions of a file.
+fn ask_all(
+    file: &str,
+    text: &str,
+    (authz, marked): (&Authz, Option<&Marked>),
+    seen: &mut Seen,
+    bench: &mut Bench<'_>,
+) {
+    for fixture in read(file, text, "request", &mut bench.faults) {
+        let (Some(door), Some(expected)) =
+            (door(&fixture, &mut bench.faults), expected(&fixture, &mut bench.faults))
+        else {
+            continue;
+        };
+        bench.test(file, &fixture.at, &fixture.name, |bench| {
+            let asked = door.asked();
+            if let Some(marked) = marked {
+                authz.reach(marked, &asked, bench.at, &mut seen.lines);
+            }
+            seen.endpoints.extend(authz.endpoint(&asked));
+            told(&expected, &authz.ask(&asked, bench.at))
         });
     }
-    Ok(())
+}
+
+fn of_endpoints(all: &[(Place, String)], reached: &[Place]) -> Coverage {
+    let missed = all.iter().filter(|(at, _)| !reached.contains(at));
+    let missed: Vec<String> = missed.map(|(_, name)| name.clone()).collect();
+    Coverage {
+        file: crate::authz::SCOPES.to_owned(),
+        of: "endpoints",
+        total: all.len(),
+        reached: all.len() - missed.len(),
+        missed,
+    }
 }
 
 impl Door<'_> {

@@ -63,13 +63,9 @@ fn each(
         bench.trial(&[(&file, rule)], &[(&rules, text)], &data, &mut reached);
     }
     let marked = package.marked();
-    let text = tests.get(&fixtures).map_or("", |text| text);
-    let read = if text.is_empty() {
-        Vec::new()
-    } else {
-        read(&fixtures, text, "question", &mut bench.faults)
-    };
-    for fixture in read {
+    let text = tests.get(&fixtures);
+    let read = text.map(|text| read(&fixtures, text, "question", &mut bench.faults));
+    for fixture in read.unwrap_or_default() {
         expect(&fixture, &mut bench.faults);
         let asked = fixture.asked.to_string();
         let asked = Json::read(&asked).map_err(|error| error.to_string());
@@ -107,6 +103,10 @@ fn expect(fixture: &Fixture, faults: &mut Faults) {
         faults.add(format!("{}/effect", taken.at), "must be allow, deny or requires_approval");
     }
     taken.text("reason", faults);
+    let level = taken.get("approval_level").filter(|level| !level.is_null());
+    if level.is_some_and(|level| !level.as_u64().is_some_and(|level| (1..=5).contains(&level))) {
+        faults.add(format!("{}/approval_level", taken.at), "must be 1 to 5, or null");
+    }
 }
 
 /// What became of a question: only what is expected is compared.

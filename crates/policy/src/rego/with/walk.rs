@@ -30,7 +30,11 @@ struct Under {
     /// What is asked there, by the names of the answers.
     asked: Asked,
     order: Vec<(Target, String)>,
+    /// Whether `time.now_ns` is replaced there.
+    now: bool,
 }
+
+const NOW: [&str; 2] = ["time", "now_ns"];
 
 type Result<T> = std::result::Result<T, Fault>;
 
@@ -105,11 +109,13 @@ impl<'w> Walk<'w> {
     }
 
     fn statement(&mut self, stmt: &LiteralStmt) -> Result<()> {
-        let (mut places, mut values) = (Vec::new(), Vec::new());
-        let mut under = Under { asked: Asked::new(), order: Vec::new() };
+        let places = stmt.with_mods.iter().map(|with| self.place(with));
+        let places = places.collect::<Result<Vec<_>>>()?;
+        let now = places.contains(&Place::Now);
+        let mut under = Under { asked: Asked::new(), order: Vec::new(), now };
+        let mut values = Vec::new();
         self.literal(&stmt.literal, Some(&mut under))?;
         for with in &stmt.with_mods {
-            places.push(self.place(with)?);
             let name = self.name();
             let from = range(&with.span).start;
             let behind = range(with.refr.span()).end;
@@ -151,6 +157,10 @@ impl<'w> Walk<'w> {
             Expr::Call { fcn, params, span, .. } => {
                 if under.is_some() && self.is_function(fcn, span)? {
                     let what = "calls a function that is no built-in one: give the call a rule of its own in the tests, and ask for that rule `with`";
+                    return Err(self.fault(span, what));
+                }
+                if under.as_ref().is_some_and(|under| under.now) && path(fcn) == NOW {
+                    let what = "`with time.now_ns` replaces it in the rules that are asked, not in a call that stands beside it: give the call a rule of its own";
                     return Err(self.fault(span, what));
                 }
                 for param in params {
@@ -264,7 +274,7 @@ impl<'w> Walk<'w> {
         if chain(&with.refr).len() != names.len() {
             return Err(self.fault(&with.span, "`with` takes a path of names"));
         }
-        if names == ["time", "now_ns"] {
+        if names == NOW {
             return Ok(Place::Now);
         }
         let Some((_, path)) = self.resolved(&with.refr)? else {

@@ -114,6 +114,35 @@ second if first with input as {}"
 }
 
 #[test]
+fn a_test_that_asks_for_much_again_and_again_is_stopped() {
+    let rules = "package countersign.authz\n\nallow := false\n\nlong if {\n\tsome a in numbers.range(1, 300)\n\tsome b in numbers.range(1, 100)\n\ta + b + input.n == 0\n}\n";
+    let asked = "package t\n\nimport data.countersign.authz\n\ntest_long if { every n in numbers.range(1, 900) { not authz.long with input as {\"n\": n} } }\n";
+    let told = told(&[("authz.rego", rules), ("authz_test.rego", asked)]);
+    assert_snapshot!(told.lines().next().unwrap(), @"authz_test.rego:5 test_long: error: takes more than 5 s in all: make tests of it");
+}
+
+#[test]
+fn no_test_hides_another_one_of_its_name() {
+    let twice = "test_a if authz.allow with input as {\"n\": 1}\ntest_a if authz.allow with input as {\"n\": 2}";
+    assert_snapshot!(tests(twice), @"authz_test.rego:6: another test is called `test_a`, too");
+    assert_snapshot!(tests("default test_a := true\ntest_a if false"), @"authz_test.rego:6: another test is called `test_a`, too");
+    assert_snapshot!(tests("test_a if {\n\tfalse\n} {\n\ttrue\n}"), @"authz_test.rego:7: `test_a` has another body, which is another test: give it a name");
+    assert_snapshot!(tests("todo_test_a if false\ntodo_test_a if true"), @"authz_test.rego:6: another test is called `todo_test_a`, too");
+    assert_snapshot!(tests("test_a if { false } else := true"), @r#"
+    authz_test.rego:5 test_a: passed
+    authz.rego 0/1 lines [3]
+    "#);
+    let (one, other) = ("package t\n\ntest_a if true\n", "package t\n\n\ntest_a if false\n");
+    assert_snapshot!(told(&[("a.rego", RULES), ("a_test.rego", one), ("b_test.rego", other)]), @"b_test.rego:4: another test is called `test_a`, too");
+    let other = "package u\n\ntest_a if false\n";
+    assert_snapshot!(told(&[("a.rego", RULES), ("a_test.rego", one), ("b_test.rego", other)]), @r#"
+    a_test.rego:3 test_a: passed
+    b_test.rego:3 test_a: expected true; found false, or no value
+    a.rego 0/1 lines [3]
+    "#);
+}
+
+#[test]
 fn ten_thousand_tests_are_run() {
     let mut text = String::from("package t\nimport data.countersign.authz as z\n");
     for at in 0..5_000 {
@@ -187,7 +216,7 @@ const PARTS: [&str; 8] = [
     "test_holds_NAME if \"a\" == \"a\" with input as `a\nb`",
     "test_holds_NAME if every n in [1] { authz.allow with input.n\n as n }",
     "test_holds_NAME := [n | some n in [1, 2]; authz.allow with input as {\"n\": n}] == [1]",
-    "test_holds_NAME if { authz.allow with input as {\"n\": 1} with time.now_ns as 1; not authz.allow with input as {} }",
+    "test_holds_NAME if { authz.allow with input as {\"n\": 1} with time.now_ns as 1000; not authz.allow with input as {} }",
     "helper_NAME contains n if { some n in [1]; authz.allow with input as {\"n\": n} }",
     "# a comment with input as\nother_NAME := \"text with input as\"",
 ];

@@ -173,4 +173,23 @@ fn what_is_not_understood_is_told_with_its_place() {
     packages/pages_test.json#/0/expect/reason: must be text
     packages/pages_test.json#/0/question: /subject: must be an object
     "#);
+    let level = |level: &str| {
+        let question = r#"{"subject": {"type": "user", "id": "u"}, "action": "read", "resource": {"type": "page", "id": "1", "system": "wiki"}}"#;
+        let text = format!(
+            r#"[{{"name": "a", "question": {question}, "expect": {{"approval_level": {level}}}}}]"#
+        );
+        let told = told(&[("packages/pages.rego", PACKAGE), ("packages/pages_test.json", &text)]);
+        format!("{level}: {}\n", told.lines().next().unwrap_or_default())
+    };
+    let levels: String = ["\"x\"", "0", "6", "2.5", "-1", "2", "null"].map(level).concat();
+    assert_snapshot!(levels, @r#"
+    "x": packages/pages_test.json#/0/expect/approval_level: must be 1 to 5, or null
+    0: packages/pages_test.json#/0/expect/approval_level: must be 1 to 5, or null
+    6: packages/pages_test.json#/0/expect/approval_level: must be 1 to 5, or null
+    2.5: packages/pages_test.json#/0/expect/approval_level: must be 1 to 5, or null
+    -1: packages/pages_test.json#/0/expect/approval_level: must be 1 to 5, or null
+    2: packages/pages_test.json#/0 a: expected approval_level 2; found approval_level null
+    null: packages/pages_test.json#/0 a: passed
+    "#);
+    assert_snapshot!(told(&[("packages/pages.rego", PACKAGE), ("packages/pages_test.json", "")]), @"packages/pages_test.json: EOF while parsing a value at line 1 column 0");
 }

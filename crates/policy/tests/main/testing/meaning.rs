@@ -171,3 +171,39 @@ fn what_has_no_value_has_none() {
 no_value if { not authz.closed with input as {"path": authz.member.of}"#,
     ]);
 }
+
+#[test]
+fn now_is_replaced_for_all_that_the_statement_asks_or_not_at_all() {
+    all_hold(&[
+        "authz.late with time.now_ns as 1900000000000000000 with input as time.now_ns()",
+        "now == 7000 with time.now_ns as 7000\n}\nnow := time.now_ns()\nonce if {\ntrue",
+        "time.now_ns() > 7000 with input as {}",
+    ]);
+    let beside = [
+        "test_a if time.now_ns() == 7000 with time.now_ns as 7000",
+        "test_a if authz.late == (time.now_ns() > 1) with time.now_ns as 7000",
+        "test_a if count([1 | time.now_ns() > 1]) == 1 with input as {} with time.now_ns as 7000",
+        "test_a if time.clock(time.now_ns())[0] == 1 with time.now_ns as 7000",
+    ];
+    let told: String = beside.iter().map(|text| tests(text)).collect();
+    assert_snapshot!(told, @r#"
+    authz_test.rego:5: `with time.now_ns` replaces it in the rules that are asked, not in a call that stands beside it: give the call a rule of its own
+    authz_test.rego:5: `with time.now_ns` replaces it in the rules that are asked, not in a call that stands beside it: give the call a rule of its own
+    authz_test.rego:5: `with time.now_ns` replaces it in the rules that are asked, not in a call that stands beside it: give the call a rule of its own
+    authz_test.rego:5: `with time.now_ns` replaces it in the rules that are asked, not in a call that stands beside it: give the call a rule of its own
+    "#);
+    let finer = "test_a if authz.late with time.now_ns as 1900000000000000001\ntest_b if not authz.late with time.now_ns as -1";
+    assert_snapshot!(tests(finer), @r#"
+    authz_test.rego:5 test_a: error: `with time.now_ns as 1900000000000000001`: must be whole microseconds, a multiple of 1000
+    authz_test.rego:6 test_b: error: `with time.now_ns as -1`: must be whole microseconds, a multiple of 1000
+    authz.rego 0/7 lines [5-15]
+    "#);
+}
+
+#[test]
+fn what_is_still_to_be_written_is_not_run() {
+    assert_snapshot!(tests("todo_test_later if authz.allow with input as {\"method\": \"GET\", \"path\": \"/open/\"}"), @r#"
+    authz_test.rego:5 todo_test_later: skipped
+    authz.rego 0/7 lines [5-15]
+    "#);
+}
